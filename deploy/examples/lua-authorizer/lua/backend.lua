@@ -1,0 +1,3 @@
+return function(event)
+  return { statusCode = 200, body = "orders of " .. event.headers["x-customer"] .. "\n" }
+end

@@ -1,0 +1,79 @@
+//! Checks of integrations: the fields their type needs, ranges, scripts.
+
+use http::Method;
+
+use crate::check::api::{STATUS_MAX, STATUS_MIN};
+use crate::check::{Report, script, url};
+use crate::integration::{IntegrationConfig, IntegrationType, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+use crate::issue::{codes, quote};
+use crate::project::Sources;
+use crate::source::pointer_to;
+
+pub(super) fn check(integration: &IntegrationConfig, pointer: &str, sources: &Sources, report: &mut Report<'_>) {
+    check_target(integration, pointer, sources, report);
+    if let Some(method) = &integration.method
+        && Method::from_bytes(method.as_bytes()).is_err()
+    {
+        let message = format!("{} is not a method", quote(method));
+        report.push(report.error(codes::REFUSED_VALUE, format!("{pointer}/method"), message));
+    }
+    if let Some(timeout_ms) = integration.timeout_ms {
+        let (low, high) = (TIMEOUT_MS_MIN.into(), TIMEOUT_MS_MAX.into());
+        report.check_range(timeout_ms.into(), low, high, || format!("{pointer}/timeout_ms"));
+    }
+    for (media_type, template) in &integration.request_templates {
+        let pointer = pointer_to(&format!("{pointer}/request_templates"), media_type);
+        script::check_template(template, &pointer, sources, report);
+    }
+    for (at, response) in integration.responses.iter().enumerate() {
+        let pointer = format!("{pointer}/responses/{at}");
+        let status = response.status_code.into();
+        report.check_range(status, STATUS_MIN, STATUS_MAX, || format!("{pointer}/status_code"));
+        for (media_type, template) in &response.response_templates {
+            let pointer = pointer_to(&format!("{pointer}/response_templates"), media_type);
+            script::check_template(template, &pointer, sources, report);
+        }
+    }
+}
+
+/// What answers: `uri` or `function`, whichever the type needs.
+fn check_target(integration: &IntegrationConfig, pointer: &str, sources: &Sources, report: &mut Report<'_>) {
+    let IntegrationConfig { kind, uri, function, .. } = integration;
+    let is_http = matches!(kind, IntegrationType::Http | IntegrationType::HttpProxy);
+    let is_lua = *kind == IntegrationType::Lua;
+    let is_aws = matches!(kind, IntegrationType::Aws | IntegrationType::AwsProxy);
+    match uri {
+        Some(uri) if is_http => check_uri(uri, &format!("{pointer}/uri"), report),
+        Some(_) if !is_aws => {
+            let message = "`uri` has no effect on an integration of this type";
+            report.push(report.warning(codes::NO_EFFECT, format!("{pointer}/uri"), message));
+        }
+        None if is_http => {
+            let issue = report.error(codes::FIELD_NEEDED, pointer, "an integration of this type needs a `uri`");
+            report.push(issue.help("`uri: http://orders:9000/orders/{id}`"));
+        }
+        _ => {}
+    }
+    match function {
+        Some(function) if is_lua => script::check(function, &format!("{pointer}/function"), sources, report),
+        Some(_) => {
+            let message = "`function` has no effect on an integration that is not of type `lua`";
+            report.push(report.warning(codes::NO_EFFECT, format!("{pointer}/function"), message));
+        }
+        None if is_lua => {
+            let issue = report.error(codes::FIELD_NEEDED, pointer, "a `lua` integration needs a `function`");
+            report.push(issue.help("`function: { file: lua/orders.lua }`, or `function: { lua: ... }`"));
+        }
+        None => {}
+    }
+}
+
+/// Checks the address of an upstream.
+pub(super) fn check_uri(uri: &str, pointer: &str, report: &mut Report<'_>) {
+    if let Err(why) = url::check_upstream(uri) {
+        // A password must not travel into reports.
+        let shown = if uri.contains('@') { "this".to_owned() } else { quote(uri) };
+        let message = format!("{shown} is not the address of an upstream: {why}");
+        report.push(report.error(codes::BAD_URL, pointer, message));
+    }
+}

@@ -1,0 +1,26 @@
+//! The JSON Schema of configuration documents, for editors and for checking elsewhere.
+//!
+//! Made from the same types that documents are decoded into; their doc comments are its descriptions.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use crate::api::ApiConfig;
+use crate::domain::DomainConfig;
+
+/// The JSON Schema (draft 2020-12) of a document under `apis/`: an API or a custom domain.
+///
+/// Documents that `openapi:` or `swagger:` starts have schemas of their own. What needs more than one place of a document
+/// to be decided (names that refer to something, fields that exclude each other) is not in it.
+pub fn json_schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let api = generator.subschema_for::<ApiConfig>();
+    let domain = generator.subschema_for::<DomainConfig>();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Moongate configuration",
+        "description": "A document of a Moongate project: an API, or a custom domain.",
+        "oneOf": [api, domain],
+        "$defs": generator.take_definitions(true),
+    })
+}

@@ -1,0 +1,21 @@
+//! A stage: a named place where an API is served.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::StageName;
+
+/// One stage of an API.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// The stage's name: the first segment of the path on the API's own host.
+    pub name: StageName,
+    /// What the stage is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Stage variables: at most 100, names `[A-Za-z0-9_]` up to 64 bytes, values up to 512 bytes (source: API Gateway quotas).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub variables: IndexMap<String, String>,
+}

@@ -1,0 +1,184 @@
+//! OpenAPI documents, whole: what the import makes of them, and what is said about them.
+//!
+//! Beside each case in `tests/openapi` stand the native tree (`.native.json`) and what users see (`.issues.txt`).
+//! `UPDATE_GOLDEN=1 cargo test` rewrites both; read the difference before committing it.
+//!
+//! Exports and samples by others are read from `$MOONGATE_VECTORS/openapi_import` (or `../../../shared/vectors/open` beside
+//! the crate), and skipped where there is no such folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use moongate_config::issue::render;
+use moongate_config::openapi::{codes, to_native};
+use moongate_config::source::{self, Node, Value};
+use moongate_config::{Issue, Project, Sources};
+
+/// The cases in `tests/openapi`.
+const CASES: [&str; 2] = ["orders.yaml", "pets-export.json"];
+
+/// What the import says about the files in the vectors folder: codes and how often. Files that are not listed have no problem.
+///
+/// The errors are: templates with directives or unknown references (E210), values that are CloudFormation functions (E206),
+/// and requirements of a scheme that the sample does not define (E212).
+const EXPECTED: [(&str, &[(&str, usize)]); 16] = [
+    ("0_docs-kinesis-proxy.json", &[(codes::TEMPLATE, 2), (codes::INTEGRATION_FIELD_UNSUPPORTED, 8)]),
+    ("1_docs-kinesis-proxy.json", &[(codes::TEMPLATE, 2), (codes::INTEGRATION_FIELD_UNSUPPORTED, 8)]),
+    ("0_docs-lambda-calc.json", &[(codes::TEMPLATE, 5)]),
+    ("0_docs-request-validation.json", &[(codes::SCHEME_UNKNOWN, 2)]),
+    ("0_docs-s3-proxy.json", &[(codes::INTEGRATION_FIELD_UNSUPPORTED, 8)]),
+    (
+        "apigw-ddb-openapi-crud__api.yaml",
+        &[(codes::CLOUDFORMATION, 10), (codes::TEMPLATE, 4), (codes::INTEGRATION_FIELD_UNSUPPORTED, 5)],
+    ),
+    ("apigw-http-api-sqs-lambda-sls__api.json", &[(codes::INTEGRATION_FIELD_UNSUPPORTED, 3)]),
+    ("apigw-kinesis-lambda-ddb__api.yaml", &[(codes::INTEGRATION_FIELD_UNSUPPORTED, 1)]),
+    ("apigw-mappingtemplate-lambda__api.yaml", &[(codes::CLOUDFORMATION, 1), (codes::TEMPLATE, 1)]),
+    ("apigw-rest-apigw-rest__api.yaml", &[(codes::CLOUDFORMATION, 4)]),
+    (
+        "apigw-rest-vpclink-pvt-alb-sam__api.yaml",
+        &[(codes::CLOUDFORMATION, 1), (codes::INTEGRATION_FIELD_UNSUPPORTED, 3)],
+    ),
+    (
+        "apigw-sfn-crud__api.openapi.yaml",
+        &[(codes::CLOUDFORMATION, 2), (codes::TEMPLATE, 2), (codes::INTEGRATION_FIELD_UNSUPPORTED, 2)],
+    ),
+    ("apigw-sns-sms__api.yaml", &[(codes::TEMPLATE, 1), (codes::INTEGRATION_FIELD_UNSUPPORTED, 1)]),
+    ("openapi-basepath-url.yaml", &[(codes::MAPPING_DROPPED, 1)]),
+    ("petstore-authorizer.swagger.json", &[(codes::AUTHORIZER_FIELD_UNSUPPORTED, 2)]),
+    ("step-function-sync-rest-api__api.yaml", &[(codes::TEMPLATE, 2), (codes::INTEGRATION_FIELD_UNSUPPORTED, 1)]),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi")
+}
+
+fn import(text: &str, file: &str) -> (Option<Node>, Vec<Issue>) {
+    let mut issues = Vec::new();
+    let document = source::parse(text, file).expect("a readable document");
+    (to_native(&document, file, &mut issues), issues)
+}
+
+#[test]
+fn imports_look_as_expected() {
+    let mut wrong = Vec::new();
+    for case in CASES {
+        let text = std::fs::read_to_string(folder().join(case)).expect("a readable case");
+        let file = format!("apis/{case}");
+        let native = import(&text, &file).0.expect("an importable case");
+        let json = serde_json::to_string_pretty(&native.to_json()).expect("JSON") + "\n";
+        let (project, issues) = Project::load(Sources { files: BTreeMap::from([(file, text)]) });
+        assert_eq!(project.apis.len(), 1, "{case} must be usable: {issues:?}");
+        let shown = render::render(&issues, &project.sources, false);
+        for (ending, found) in [("native.json", json), ("issues.txt", shown)] {
+            let golden = folder().join(case).with_extension(ending);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(&golden, &found).expect("a writable golden file");
+            } else if std::fs::read_to_string(&golden).unwrap_or_default() != found {
+                wrong.push(format!("{}:\n{found}", golden.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "run with UPDATE_GOLDEN=1 after checking:\n{}", wrong.join("\n"));
+}
+
+/// Later problems are shown where a node came from, so each must have come from somewhere.
+#[test]
+fn every_node_of_an_import_has_a_place_in_the_document() {
+    for case in CASES {
+        let text = std::fs::read_to_string(folder().join(case)).expect("a readable case");
+        let native = import(&text, case).0.expect("an importable case");
+        let mut nodes = vec![&native];
+        while let Some(node) = nodes.pop() {
+            let range = node.span.start as usize..node.span.end as usize;
+            let place = text.get(range).expect("a place within the text");
+            assert!(!place.is_empty(), "{case}: {node:?}");
+            match &node.value {
+                Value::Sequence(items) => nodes.extend(items),
+                Value::Mapping(entries) => {
+                    for (key, value) in entries {
+                        assert!(key.span.end > key.span.start, "{case}: {key:?}");
+                        nodes.push(value);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Every value of a case in turn becomes every other kind of value: nothing panics, and what is said has a place.
+#[test]
+fn any_value_may_be_of_the_wrong_kind() {
+    let wrong = ["null", "true", "7", "\"x\"", "[]", "[[]]", "{}", "{\"$ref\": \"#/info\"}", "{\"x\": {\"x\": []}}"];
+    for case in CASES {
+        let text = std::fs::read_to_string(folder().join(case)).expect("a readable case");
+        let document = source::parse(&text, case).expect("a readable document").to_json();
+        let mut pointers = vec![String::new()];
+        while let Some(pointer) = pointers.pop() {
+            match document.pointer(&pointer).expect("a pointer made from the document") {
+                serde_json::Value::Array(items) => {
+                    pointers.extend((0..items.len()).map(|at| format!("{pointer}/{at}")));
+                }
+                serde_json::Value::Object(fields) => {
+                    pointers.extend(fields.keys().map(|key| source::pointer_to(&pointer, key)));
+                }
+                _ => {}
+            }
+            for value in wrong {
+                let mut changed = document.clone();
+                *changed.pointer_mut(&pointer).expect("the same document") = value.parse().expect("JSON");
+                let (_, issues) = import(&changed.to_string(), "changed.json");
+                assert!(issues.iter().all(|issue| issue.span.is_some()), "{case}{pointer}: {issues:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_problem_found_after_the_import_is_shown_in_the_openapi_file() {
+    let text = "openapi: 3.1.0\ninfo: {title: Shop}\npaths:\n  /a{b}:\n    get:\n      x-moongate-upstream: nowhere\n";
+    let files = BTreeMap::from([("apis/shop.yaml".to_owned(), text.to_owned())]);
+    let (_, issues) = Project::load(Sources { files });
+    let places: Vec<&str> = issues
+        .iter()
+        .filter_map(|issue| issue.span)
+        .map(|span| &text[span.start as usize..span.end as usize])
+        .collect();
+    assert_eq!(places, ["/a{b}"], "{issues:?}");
+    let (_, issues) =
+        Project::load(Sources { files: BTreeMap::from([("apis/shop.yaml".to_owned(), text.replace("/a{b}", "/a"))]) });
+    assert!(issues.iter().any(|issue| issue.span.is_some_and(|span| text.len() > span.end as usize)), "{issues:?}");
+}
+
+#[test]
+fn documents_of_others_are_imported() {
+    let root = std::env::var_os("MOONGATE_VECTORS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/open"), PathBuf::from);
+    let Ok(entries) = std::fs::read_dir(root.join("openapi_import")) else {
+        println!("SKIPPED: no {} (set MOONGATE_VECTORS)", root.join("openapi_import").display());
+        return;
+    };
+    let expected: BTreeMap<&str, &[(&str, usize)]> = EXPECTED.into_iter().collect();
+    let mut imported = 0;
+    for entry in entries {
+        let path = entry.expect("a readable entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name");
+        if name == "index.json" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a readable file");
+        let (native, issues) = import(&text, name);
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        for issue in &issues {
+            assert!(issue.span.is_some() && codes::explain(issue.code).is_some(), "{name}: {issue}");
+            *found.entry(issue.code).or_default() += 1;
+        }
+        let want: BTreeMap<&str, usize> =
+            expected.get(name).into_iter().flat_map(|codes| codes.iter().copied()).collect();
+        assert_eq!(found, want, "{name}: {issues:#?}");
+        assert!(native.is_some_and(|native| native.get("routes").is_some()), "{name}");
+        imported += 1;
+    }
+    assert!(imported >= EXPECTED.len(), "only {imported} files");
+}

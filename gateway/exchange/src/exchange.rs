@@ -1,0 +1,198 @@
+//! What one request carries through the pipeline.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, Version};
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+
+use crate::caller::Caller;
+use crate::connection::Connection;
+use crate::exit::Kind;
+use crate::id::RequestId;
+use crate::message::Request;
+use crate::overrides::Overrides;
+
+/// One request and everything the gateway knows about it so far.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request's id.
+    pub id: RequestId,
+    /// When its head was complete, for measuring.
+    pub arrived: Instant,
+    /// When its head was complete, for telling.
+    pub arrived_at: SystemTime,
+    /// The client's connection.
+    pub connection: Arc<Connection>,
+    /// The HTTP version the client speaks.
+    pub version: Version,
+    /// The method request. Its body is taken by whichever stage reads or forwards it; its headers are moved to the
+    /// integration request where the route's plan says that nobody needs them afterwards.
+    pub request: Request,
+    /// The request's body, where a stage had to read it.
+    pub request_body: Option<Bytes>,
+    /// What the route stage found.
+    pub matched: Option<Matched>,
+    /// Who calls, once the authorize stage has decided.
+    pub caller: Option<Caller>,
+    /// The origin that may read the answer, once the preflight stage has decided.
+    pub cors_origin: Option<HeaderValue>,
+    /// What templates changed beside bodies.
+    pub overrides: Option<Box<Overrides>>,
+    /// What scripts logged.
+    pub script_log: Vec<String>,
+    /// How the integration went.
+    pub integration: IntegrationFacts,
+    /// How it all ended.
+    pub outcome: Outcome,
+}
+
+/// The route and stage a request belongs to.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// The route.
+    pub route: Arc<RouteFacts>,
+    /// The stage.
+    pub stage: Arc<StageFacts>,
+    /// The path parameters' values.
+    pub parameters: PathParameters,
+    /// How much of the path's start is host-independent prefix (stage, API id or base path) rather than the route's, in bytes.
+    pub prefix_bytes: usize,
+}
+
+/// What is fixed about a route, for logs and `context`.
+#[derive(Debug, Default)]
+pub struct RouteFacts {
+    /// The API's id.
+    pub api_id: Box<str>,
+    /// The route key: `GET /pets/{id}`.
+    pub key: Box<str>,
+    /// The path template: `/pets/{id}`; `$default` for the default route.
+    pub resource_path: Box<str>,
+    /// The route's short name.
+    pub name: Box<str>,
+    /// Path parameters' names, in template order.
+    pub parameter_names: Box<[Box<str>]>,
+}
+
+/// What is fixed about a stage, for logs and `context`.
+#[derive(Debug, Default)]
+pub struct StageFacts {
+    /// The stage's name.
+    pub name: Box<str>,
+    /// The stage's variables.
+    pub variables: IndexMap<Box<str>, Box<str>>,
+    /// The deployment that is served.
+    pub deployment_id: Box<str>,
+}
+
+/// Values of path parameters: places in the request's path, in template order.
+///
+/// Values are percent-encoded as in the path (source: recorded AWS behaviour).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathParameters(SmallVec<[(u32, u32); 4]>);
+
+/// How the integration went.
+#[derive(Clone, Debug, Default)]
+pub struct IntegrationFacts {
+    /// From the start of the first attempt to the head of the answer.
+    pub latency: Option<Duration>,
+    /// The integration's own status.
+    pub status: Option<StatusCode>,
+    /// How often the request was sent.
+    pub attempts: u32,
+    /// Why it failed, for the log.
+    pub error: Option<Box<str>>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The status the client was sent; `None` when it left before there was one.
+    pub status: Option<StatusCode>,
+    /// What kind of rejection, if it was one.
+    pub rejection: Option<Kind>,
+    /// The rejection's detail, for the log.
+    pub detail: Option<Box<str>>,
+    /// Bytes of body the client was sent.
+    pub body_bytes: u64,
+    /// Whether the response was cut off before its end.
+    pub is_aborted: bool,
+}
+
+impl Exchange {
+    /// A request that has just arrived.
+    pub fn new(connection: Arc<Connection>, version: Version, request: Request) -> Self {
+        let arrived_at = SystemTime::now();
+        Self {
+            id: RequestId::new(arrived_at),
+            arrived: Instant::now(),
+            arrived_at,
+            connection,
+            version,
+            request,
+            request_body: None,
+            matched: None,
+            caller: None,
+            cors_origin: None,
+            overrides: None,
+            script_log: Vec::new(),
+            integration: IntegrationFacts::default(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The value of a path parameter, percent-encoded as it came.
+    pub fn path_parameter(&self, name: &str) -> Option<&str> {
+        let matched = self.matched.as_ref()?;
+        let index = matched.route.parameter_names.iter().position(|known| **known == *name)?;
+        matched.parameters.get(index, self.request.target.path())
+    }
+
+    /// All path parameters in template order.
+    pub fn path_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let path = self.request.target.path();
+        self.matched.iter().flat_map(move |matched| {
+            let names = matched.route.parameter_names.iter().enumerate();
+            names.filter_map(move |(index, name)| Some((&**name, matched.parameters.get(index, path)?)))
+        })
+    }
+
+    /// The part of the path that belongs to the route: without stage, API id or base path. Starts with `/`.
+    pub fn route_path(&self) -> &str {
+        let path = self.request.target.path();
+        let prefix = self.matched.as_ref().map_or(0, |matched| matched.prefix_bytes);
+        path.get(prefix..).filter(|rest| !rest.is_empty()).unwrap_or("/")
+    }
+
+    /// The overrides, made on first use.
+    pub fn overrides_mut(&mut self) -> &mut Overrides {
+        self.overrides.get_or_insert_default()
+    }
+
+    /// Milliseconds since 1970 at which the request arrived.
+    pub fn arrived_epoch_ms(&self) -> u64 {
+        self.arrived_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    }
+}
+
+impl PathParameters {
+    /// Adds the next parameter: a range of bytes in the request's path.
+    pub fn push(&mut self, start: usize, end: usize) {
+        // A path has at most 65,534 bytes (`http::uri`).
+        self.0.push((start as u32, end as u32));
+    }
+
+    /// Removes the last parameter: matching went back.
+    pub fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// The value at a place of the template.
+    pub fn get<'path>(&self, index: usize, path: &'path str) -> Option<&'path str> {
+        let (start, end) = *self.0.get(index)?;
+        path.get(start as usize..end as usize)
+    }
+}

@@ -1,0 +1,3 @@
+//! Events: a request as a function receives it, a module per payload format version.
+
+pub mod v2;

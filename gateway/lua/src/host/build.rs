@@ -1,0 +1,207 @@
+//! Lua values out of JSON.
+//!
+//! Everything here may raise an error of Lua when memory runs out, so nothing that lives here needs to be dropped: the reader
+//! of `json/decode.rs` is a few integers, strings with escapes are resolved in the run's buffers.
+
+#![expect(unsafe_code, reason = "makes values through Lua's C API")]
+
+use std::fmt::Write as _;
+use std::os::raw::c_int;
+
+use mlua::ffi;
+use mlua::lua_State;
+
+use super::{JsonOf, raw};
+use crate::json::decode::{self, Sink};
+use crate::json::scan::{self, Fault, RawText};
+use crate::json::{DEPTH_MAX, Stop};
+use crate::run;
+
+/// Places on the stack per level: the table and the key of the member that is read.
+const SLOTS_PER_LEVEL: usize = 2;
+
+/// Places on the stack that building needs.
+const SLOTS: c_int = (SLOTS_PER_LEVEL * DEPTH_MAX + 8) as c_int;
+
+/// Puts the value of a JSON text on the stack. `is_frozen` makes all its tables read-only. May raise.
+///
+/// # Safety
+///
+/// `state` must be the state that the running function was called with. No reference to the run may be in use.
+pub(crate) unsafe fn push_json(state: *mut lua_State, text: &[u8], is_frozen: bool) -> Result<(), Fault> {
+    // SAFETY: the state is live.
+    if unsafe { ffi::lua_checkstack(state, SLOTS) } == 0 {
+        return Err(Fault::new(0, "the Lua stack is full"));
+    }
+    let list_metatable = run::with(|run| run.list_metatable_ref).unwrap_or(ffi::LUA_REFNIL);
+    let mut builder = Builder { state, counts: [0; DEPTH_MAX + 1], depth: 0, is_frozen, list_metatable };
+    decode::read(text, &mut builder, &CurrentRun)
+}
+
+/// Marks the table at a place as a list and puts it on the stack; makes a new one if there is none. May raise.
+///
+/// # Safety
+///
+/// `state` must be the state that the running function was called with, with a table that is not read-only, or nothing, at
+/// `place`, and with room for two values.
+pub(super) unsafe fn push_list(state: *mut lua_State, place: c_int) {
+    let list_metatable = run::with(|run| run.list_metatable_ref).unwrap_or(ffi::LUA_REFNIL);
+    // SAFETY: there is room, and the value at `place` is a table.
+    unsafe {
+        if ffi::lua_type(state, place) == ffi::LUA_TTABLE {
+            ffi::lua_pushvalue(state, place);
+        } else {
+            ffi::lua_createtable(state, 0, 0);
+        }
+        ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, list_metatable);
+        ffi::lua_setmetatable(state, -2);
+    }
+}
+
+/// The function that Lua code is not told of: puts the value of the run's event on the stack, or of the configuration that is
+/// in its place while scripts are loaded.
+pub(crate) unsafe extern "C-unwind" fn push_event(state: *mut lua_State) -> c_int {
+    let event = run::with(|run| (&raw const *run.event, run.phase == run::Phase::Load));
+    let Some((text, is_config)) = event else { return 0 };
+    // SAFETY: Luau calls with a live state; the event is borrowed by the run, which goes on.
+    unsafe {
+        if let Err(fault) = push_json(state, &*text, is_config) {
+            let why = explain(fault, JsonOf::Body);
+            raw::raise(state, &*why);
+        }
+    }
+    1
+}
+
+/// Writes what is wrong with a JSON text where it stays until the error has been raised.
+pub(super) fn explain(fault: Fault, of: JsonOf) -> *const [u8] {
+    let why = run::with(|run| {
+        let refusal = &mut run.buffers.refusal;
+        refusal.clear();
+        let written = match of {
+            JsonOf::Argument(function) => write!(refusal, "{function}: {fault}"),
+            JsonOf::Body => {
+                run.is_body_faulty = true;
+                write!(refusal, "{BODY_NOT_JSON}: {fault}")
+            }
+        };
+        written.expect("writing to a String does not fail");
+        &raw const *refusal.as_bytes()
+    });
+    why.unwrap_or(b"internal error")
+}
+
+/// How errors begin that say that the body is no JSON.
+pub(crate) const BODY_NOT_JSON: &str = "the body is not JSON";
+
+struct CurrentRun;
+
+impl Stop for CurrentRun {
+    fn is_due(&self) -> bool {
+        run::with(|run| run.ticket.is_due()).unwrap_or(false)
+    }
+}
+
+/// Puts values on the stack as they are told. A value of a list or an object is on top of its table when it has been told.
+struct Builder {
+    state: *mut lua_State,
+    /// How many elements the list on each level has.
+    counts: [c_int; DEPTH_MAX + 1],
+    depth: usize,
+    is_frozen: bool,
+    list_metatable: c_int,
+}
+
+const _: () = assert!(!std::mem::needs_drop::<Builder>(), "errors of Lua unwind past it");
+
+impl Builder {
+    fn push_text(&mut self, text: RawText<'_>) -> Result<(), Fault> {
+        let mut bytes = &raw const *text.bytes;
+        if text.is_escaped {
+            let resolved = run::with(|run| {
+                let scratch = &mut run.buffers.scratch;
+                scratch.clear();
+                text.unescape(scratch).map(|()| &raw const scratch[..])
+            });
+            bytes = resolved.unwrap_or(Err(Fault::new(text.at, "no run to work in")))?;
+        }
+        // SAFETY: the state is live and `push_json` made room. The bytes are the text's, or the scratch buffer's, which is
+        // not written again before the string has been made.
+        unsafe { ffi::lua_pushlstring_(self.state, bytes.cast(), bytes.len()) };
+        Ok(())
+    }
+
+    fn begin(&mut self, members: c_int) {
+        self.depth += 1;
+        self.counts[self.depth] = 0;
+        // SAFETY: the state is live and `push_json` made room for every level.
+        unsafe { ffi::lua_createtable(self.state, 0, members) };
+    }
+
+    fn end(&mut self) {
+        self.depth -= 1;
+        if self.is_frozen {
+            // SAFETY: the table that `begin` made is on top.
+            unsafe { ffi::lua_setreadonly(self.state, -1, 1) };
+        }
+    }
+}
+
+impl Sink for Builder {
+    fn null(&mut self) {
+        // SAFETY: as in `push_text`. The null pointer is `json.null`.
+        unsafe { ffi::lua_pushlightuserdata(self.state, std::ptr::null_mut()) };
+    }
+
+    fn boolean(&mut self, value: bool) {
+        // SAFETY: as in `push_text`.
+        unsafe { ffi::lua_pushboolean(self.state, value.into()) };
+    }
+
+    fn number(&mut self, digits: &[u8]) {
+        // SAFETY: as in `push_text`. The reader has checked that the number is finite.
+        unsafe { ffi::lua_pushnumber(self.state, scan::number_value(digits).unwrap_or(f64::NAN)) };
+    }
+
+    fn text(&mut self, text: RawText<'_>) -> Result<(), Fault> {
+        self.push_text(text)
+    }
+
+    fn begin_list(&mut self) {
+        self.begin(0);
+    }
+
+    fn item(&mut self) {
+        let count = &mut self.counts[self.depth];
+        // Ends at the length of the text at the latest, which is below 2^31 as Lua's strings are.
+        *count += 1;
+        // SAFETY: the value that was told is on top of the table of this level, and is taken off.
+        unsafe { ffi::lua_rawseti_(self.state, -2, *count) };
+    }
+
+    fn end_list(&mut self) {
+        // SAFETY: the list is on top; there is room for its metatable, which is taken off again.
+        unsafe {
+            ffi::lua_rawgeti_(self.state, ffi::LUA_REGISTRYINDEX, self.list_metatable);
+            ffi::lua_setmetatable(self.state, -2);
+        }
+        self.end();
+    }
+
+    fn begin_map(&mut self) {
+        self.begin(4);
+    }
+
+    fn key(&mut self, key: RawText<'_>) -> Result<(), Fault> {
+        self.push_text(key)
+    }
+
+    fn member(&mut self) {
+        // SAFETY: value and key are on top of the table of this level, and are taken off. A string is a valid key.
+        unsafe { ffi::lua_rawset(self.state, -3) };
+    }
+
+    fn end_map(&mut self) {
+        self.end();
+    }
+}

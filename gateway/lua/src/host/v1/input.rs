@@ -1,0 +1,162 @@
+//! `input`: the body and the parameters that mapping templates read (source: API Gateway, "Mapping template reference",
+//! `$input`).
+//!
+//! For request templates the body is the request's, for response templates the integration's. An empty body reads `{}`.
+//! Unlike API Gateway, which answers with an empty string, `input.json` and `input.path` raise an error when the body is no
+//! JSON, so that a client hears of it.
+
+use bytes::Bytes;
+use moongate_exchange::{Exchange, query};
+
+use super::request;
+use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused, build};
+use crate::json::decode;
+use crate::json::encode;
+use crate::json::path::{self, Found};
+use crate::run::Run;
+use crate::stack::Value;
+
+pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
+    let noun = Noun::new(lua)?
+        .function("json", json)?
+        .function("path", path_value)?
+        .function("params", params)?
+        .lookup(field)?;
+    Ok(noun.finish())
+}
+
+/// The body that the run is about.
+fn body<'run>(run: &'run Run<'_>) -> &'run [u8] {
+    let body: Option<&Bytes> = match (run.body, &run.exchange) {
+        (Some(body), _) => Some(body),
+        (None, Some(exchange)) => exchange.request_body.as_ref(),
+        (None, None) => None,
+    };
+    match body {
+        Some(body) if !body.is_empty() => body,
+        _ => b"{}",
+    }
+}
+
+/// `input.body`: the body as it is.
+fn field<'call>(call: Call<'call, '_>) -> Answered<'call> {
+    request::demand_exchange(call.run, "input")?;
+    match call.arguments.get(2) {
+        Value::Text(b"body") => Ok(Answer::Text(body(call.run))),
+        _ => Ok(Answer::Nil),
+    }
+}
+
+/// Where a path of the first argument leads; without an argument, the whole body.
+fn find(call: &mut Call<'_, '_>, function: &str) -> Result<Found, Refused> {
+    request::demand_exchange(call.run, function)?;
+    let path = if let Value::Absent = call.arguments.get(1) { b"$" } else { call.text(1, function)? };
+    let mut out = std::mem::take(&mut call.run.buffers.output);
+    out.clear();
+    let found = path::follow(path, body(call.run), &mut out, &call.run.ticket);
+    call.run.buffers.output = out;
+    found.map_err(|error| match error {
+        path::Error::Text(fault) => not_json(call.run, &fault),
+        path::Error::Path(_) | path::Error::Limit(_) => call.run.refuse(format_args!("{function}: {error}")),
+    })
+}
+
+fn not_json(run: &mut Run<'_>, fault: &dyn std::fmt::Display) -> Refused {
+    run.is_body_faulty = true;
+    run.refuse(format_args!("{}: {fault}", build::BODY_NOT_JSON))
+}
+
+/// `input.path(path)`: the value a JSONPath leads to; nil where there is none, and for `null`.
+fn path_value<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    Ok(match find(&mut call, "input.path")? {
+        Found::Nothing => Answer::Nil,
+        Found::Many => Answer::OutputJson,
+        Found::One(range) => match &body(call.run)[range] {
+            b"null" => Answer::Nil,
+            text => Answer::Json(text, JsonOf::Body),
+        },
+    })
+}
+
+/// `input.json(path)`: the JSON text of the value a JSONPath leads to, without white space; `""` where there is none.
+fn json<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    let found = find(&mut call, "input.json")?;
+    let run = call.run;
+    let mut compact = std::mem::take(&mut run.buffers.scratch);
+    compact.clear();
+    let written = match found {
+        Found::Nothing => {
+            compact.extend_from_slice(b"\"\"");
+            Ok(())
+        }
+        Found::One(range) => decode::compact(&body(run)[range], &mut compact, &run.ticket),
+        Found::Many => decode::compact(&run.buffers.output, &mut compact, &run.ticket),
+    };
+    run.buffers.scratch = std::mem::replace(&mut run.buffers.output, compact);
+    written.map_err(|fault| not_json(run, &fault))?;
+    Ok(Answer::Output)
+}
+
+/// `input.params(name)`: the last value of a parameter, looked for in path, query and header; nil where there is none.
+/// `input.params()`: all of them, in the tables `path`, `querystring` and `header`.
+fn params<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "input.params";
+    if let Value::Absent = call.arguments.get(1) {
+        return all_params(call);
+    }
+    let name = call.text(1, FUNCTION)?;
+    request::demand_exchange(call.run, FUNCTION)?;
+    let Ok(text) = std::str::from_utf8(name) else { return Ok(Answer::Nil) };
+    let mut out = std::mem::take(&mut call.run.buffers.output);
+    out.clear();
+    let exchange = &*request::exchange(call.run, FUNCTION)?;
+    let is_found = write_param(exchange, text, &mut out);
+    call.run.buffers.output = out;
+    Ok(if is_found { Answer::Output } else { Answer::Nil })
+}
+
+fn write_param(exchange: &Exchange, name: &str, out: &mut Vec<u8>) -> bool {
+    if let Some(value) = exchange.path_parameter(name) {
+        out.extend_from_slice(value.as_bytes());
+        return true;
+    }
+    let query = exchange.request.target.query().unwrap_or_default();
+    if let Some((_, value)) = query::parameters(query).filter(|(known, _)| known == name).last() {
+        out.extend_from_slice(value.as_bytes());
+        return true;
+    }
+    let header = exchange.request.headers.last(name);
+    header.map(|value| out.extend_from_slice(value.as_bytes())).is_some()
+}
+
+fn all_params<'call>(call: Call<'call, '_>) -> Answered<'call> {
+    let mut out = std::mem::take(&mut call.run.buffers.output);
+    out.clear();
+    let exchange = &*request::exchange(call.run, "input.params")?;
+    let query = exchange.request.target.query().unwrap_or_default();
+    out.extend_from_slice(b"{\"path\":");
+    write_map(exchange.path_parameters(), &mut out);
+    out.extend_from_slice(b",\"querystring\":");
+    write_map(query::parameters(query), &mut out);
+    out.extend_from_slice(b",\"header\":");
+    let fields = exchange.request.headers.iter();
+    write_map(fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))), &mut out);
+    out.push(b'}');
+    call.run.buffers.output = out;
+    Ok(Answer::OutputJson)
+}
+
+/// Appends an object. Of several members with one name the last one counts when it is read.
+fn write_map(pairs: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (place, (name, value)) in pairs.enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        for (text, end) in [(name.as_ref(), &b":"[..]), (value.as_ref(), b"")] {
+            encode::write_string(text.as_bytes(), out).expect("heads of requests are far smaller than the limit");
+            out.extend_from_slice(end);
+        }
+    }
+    out.push(b'}');
+}

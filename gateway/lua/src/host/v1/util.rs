@@ -1,0 +1,150 @@
+//! `util`: what API Gateway's mapping templates find in `$util`, and `util.text`.
+//!
+//! Functions take strings, numbers and booleans; nil counts as an empty text, as it prints in templates.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::{form, request};
+use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused};
+use crate::json::{TEXT_BYTES_MAX, text};
+use crate::stack::Value;
+
+/// Standard Base64 (RFC 4648 section 4); reads it with or without the padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
+    let noun = Noun::new(lua)?
+        .function("escapeJavaScript", escape_java_script)?
+        .function("parseJson", parse_json)?
+        .function("urlEncode", url_encode)?
+        .function("urlDecode", url_decode)?
+        .function("base64Encode", base64_encode)?
+        .function("base64Decode", base64_decode)?
+        .function("text", to_text)?;
+    Ok(noun.finish())
+}
+
+/// Takes the first argument as text into `scratch`, and empties the output buffer.
+fn take_plain(call: &mut Call<'_, '_>, function: &str, nothing: &[u8]) -> Result<(), Refused> {
+    let value = call.arguments.get(1);
+    let buffers = &mut call.run.buffers;
+    buffers.output.clear();
+    buffers.scratch.clear();
+    if let Value::Absent | Value::Nil | Value::Null = value {
+        buffers.scratch.extend_from_slice(nothing);
+    } else if !request::push_plain(value, &mut buffers.scratch) {
+        return Err(call.wrong(1, function, "a string", value));
+    }
+    if call.run.buffers.scratch.len() > TEXT_BYTES_MAX {
+        return Err(too_large(call, function));
+    }
+    Ok(())
+}
+
+#[cold]
+fn too_large(call: &mut Call<'_, '_>, function: &str) -> Refused {
+    call.run.refuse(format_args!("{function}: the text would be longer than {TEXT_BYTES_MAX} bytes"))
+}
+
+/// `util.escapeJavaScript(text)`: the text as it may stand in a JavaScript string; nil is `null`.
+///
+/// Source: Apache Commons Lang, `StringEscapeUtils.escapeJavaScript`, which API Gateway's template engine offers.
+fn escape_java_script<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "util.escapeJavaScript";
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    take_plain(&mut call, FUNCTION, b"null")?;
+    let buffers = &mut *call.run.buffers;
+    for character in String::from_utf8_lossy(&buffers.scratch).chars() {
+        match character {
+            '\'' | '"' | '\\' | '/' => buffers.output.extend([b'\\', character as u8]),
+            '\n' => buffers.output.extend(b"\\n"),
+            '\r' => buffers.output.extend(b"\\r"),
+            '\t' => buffers.output.extend(b"\\t"),
+            '\u{8}' => buffers.output.extend(b"\\b"),
+            '\u{c}' => buffers.output.extend(b"\\f"),
+            ' '..='~' => buffers.output.push(character as u8),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let digit = |shift: u16| DIGITS[usize::from(*unit >> shift & 15)];
+                    buffers.output.extend([b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
+                }
+            }
+        }
+        if buffers.output.len() > TEXT_BYTES_MAX {
+            return Err(too_large(&mut call, FUNCTION));
+        }
+    }
+    Ok(Answer::Output)
+}
+
+/// `util.parseJson(text)`: the value of a JSON text.
+fn parse_json<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    let text = call.text(1, "util.parseJson")?;
+    Ok(Answer::Json(text, JsonOf::Argument("util.parseJson")))
+}
+
+/// `util.urlEncode(text)`: as forms encode it, with `+` for spaces.
+fn url_encode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "util.urlEncode";
+    take_plain(&mut call, FUNCTION, b"")?;
+    let buffers = &mut *call.run.buffers;
+    if form::encode(&buffers.scratch, &mut buffers.output) {
+        Ok(Answer::Output)
+    } else {
+        Err(too_large(&mut call, FUNCTION))
+    }
+}
+
+/// `util.urlDecode(text)`: the reverse. A `%` without two digits behind it is an error.
+fn url_decode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "util.urlDecode";
+    take_plain(&mut call, FUNCTION, b"")?;
+    let buffers = &mut *call.run.buffers;
+    if form::decode(&buffers.scratch, &mut buffers.output) {
+        return Ok(Answer::Output);
+    }
+    Err(call.run.refuse(format_args!("{FUNCTION}: a `%` is not followed by two hexadecimal digits")))
+}
+
+/// `util.base64Encode(text)`.
+fn base64_encode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "util.base64Encode";
+    take_plain(&mut call, FUNCTION, b"")?;
+    let buffers = &mut *call.run.buffers;
+    let length = buffers.scratch.len().div_ceil(3) * 4;
+    if length > TEXT_BYTES_MAX {
+        return Err(too_large(&mut call, FUNCTION));
+    }
+    buffers.output.resize(length, 0);
+    match BASE64.encode_slice(&buffers.scratch, &mut buffers.output) {
+        Ok(_) => Ok(Answer::Output),
+        Err(_) => Err(too_large(&mut call, FUNCTION)),
+    }
+}
+
+/// `util.base64Decode(text)`: the bytes, which need not be text.
+fn base64_decode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "util.base64Decode";
+    take_plain(&mut call, FUNCTION, b"")?;
+    let buffers = &mut *call.run.buffers;
+    match BASE64.decode_vec(&buffers.scratch, &mut buffers.output) {
+        Ok(()) => Ok(Answer::Output),
+        Err(_) => Err(call.run.refuse(format_args!("{FUNCTION}: the text is not Base64"))),
+    }
+}
+
+/// `util.text(value)`: any value as API Gateway's templates print it.
+fn to_text<'call>(call: Call<'call, '_>) -> Answered<'call> {
+    let value = call.arguments.get(1);
+    let run = call.run;
+    run.buffers.output.clear();
+    match text::write(value, &mut run.buffers.output, &run.ticket) {
+        Ok(()) => Ok(Answer::Output),
+        Err(why) => Err(run.refuse(format_args!("util.text: {why}"))),
+    }
+}

@@ -1,0 +1,179 @@
+//! What a run of a script works on, and how host functions find it.
+//!
+//! A run is made on the Rust stack of the stage that wants it, with the exchange borrowed in it. While Lua runs, a
+//! thread-local points to it. Host functions get at it through [`with`], which takes the pointer away for as long as they
+//! use it: there is never a second reference.
+
+#![expect(unsafe_code, reason = "passes a borrowed value through a thread-local")]
+
+use std::cell::Cell;
+use std::ptr;
+
+use bytes::Bytes;
+use moongate_exchange::{Exchange, Request, Response};
+
+use crate::json::Stop;
+use crate::watchdog::Ticket;
+
+thread_local! {
+    static CURRENT: Cell<*mut Run<'static>> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// What a script is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Load,
+    Authorize,
+    MapRequest,
+    MapResponse,
+    Function,
+    Request,
+    Response,
+}
+
+impl Phase {
+    /// The phase as messages name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Authorize => "authorize",
+            Self::MapRequest => "map_request",
+            Self::MapResponse => "map_response",
+            Self::Function => "function",
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// The message that the phase is about, besides the method request in the exchange.
+pub(crate) enum Message<'run> {
+    None,
+    /// The integration request, which plugins may change.
+    Request(&'run mut Request),
+    /// The response, which plugins may change.
+    Response(&'run mut Response),
+    /// The integration response, which templates may read.
+    ResponseHead(&'run Response),
+}
+
+/// What the run works on.
+pub(crate) struct Run<'run> {
+    pub(crate) phase: Phase,
+    /// Nothing while a script is loaded.
+    pub(crate) exchange: Option<&'run mut Exchange>,
+    pub(crate) message: Message<'run>,
+    /// The body that `input` is about.
+    pub(crate) body: Option<&'run Bytes>,
+    /// The event of a function.
+    pub(crate) event: &'run [u8],
+    /// The answer that `response.exit` gave.
+    pub(crate) exit: Option<Box<Response>>,
+    /// The line on which an error was raised that does not name one itself.
+    pub(crate) fault_line: Option<u32>,
+    /// Whether a host function found that the body is no JSON.
+    pub(crate) is_body_faulty: bool,
+    pub(crate) buffers: &'run mut Buffers,
+    pub(crate) lua: &'run mlua::Lua,
+    pub(crate) ticket: Ticket<'run>,
+    /// Address of the metatable that marks tables as lists.
+    pub(crate) list_metatable: *const std::os::raw::c_void,
+    /// Its place in the registry.
+    pub(crate) list_metatable_ref: std::os::raw::c_int,
+}
+
+/// Memory that host functions write into, kept from run to run. It belongs to the machine and not to the functions: an error
+/// of Lua may pass through their frames.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    /// The text a function returns.
+    pub(crate) output: Vec<u8>,
+    /// A string of that text, while it is taken apart.
+    pub(crate) scratch: Vec<u8>,
+    /// Why a function refuses its arguments.
+    pub(crate) refusal: String,
+}
+
+/// How much memory a buffer may keep from run to run, in bytes.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+impl Buffers {
+    /// Gives back what an unusually large run made them grow to.
+    pub(crate) fn trim(&mut self) {
+        self.output.clear();
+        self.scratch.clear();
+        self.refusal.clear();
+        self.output.shrink_to(KEPT_BYTES_MAX);
+        self.scratch.shrink_to(KEPT_BYTES_MAX);
+        self.refusal.shrink_to(KEPT_BYTES_MAX);
+    }
+}
+
+impl Stop for Ticket<'_> {
+    fn is_due(&self) -> bool {
+        Ticket::is_due(self)
+    }
+}
+
+/// Takes the run away from host functions at the end, however that is reached.
+pub(crate) struct Entered;
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(ptr::null_mut());
+    }
+}
+
+/// Lets host functions on this thread find the run, until the answer is dropped.
+///
+/// # Safety
+///
+/// `run` must stay alive and must be used by nobody else until the answer has been dropped, except through [`with`].
+pub(crate) unsafe fn enter(run: *mut Run<'_>) -> Entered {
+    debug_assert!(CURRENT.get().is_null(), "host functions do not start runs");
+    CURRENT.set(run.cast());
+    Entered
+}
+
+/// Calls `work` with the run this thread is in, or answers `None` when it is in none. Lua code must not run in `work`.
+#[inline]
+pub(crate) fn with<R>(work: impl for<'run> FnOnce(&mut Run<'run>) -> R) -> Option<R> {
+    /// Gives the pointer back even when `work` panics.
+    struct Taken(*mut Run<'static>);
+
+    impl Drop for Taken {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+
+    let taken = Taken(CURRENT.replace(ptr::null_mut()));
+    if taken.0.is_null() {
+        return None;
+    }
+    // SAFETY: `enter` demands that the run lives and is used through this function only, and as the pointer is away until
+    // `taken` is dropped, no second reference is made. `work` takes any lifetime, so it cannot keep anything.
+    Some(work(unsafe { &mut *taken.0 }))
+}
+
+/// Makes every further allocation of the machine fail, until its limit is set anew.
+pub(crate) fn starve() {
+    with(|run| run.lua.set_memory_limit(1).is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_of_a_run_there_is_none() {
+        assert!(with(|_| ()).is_none());
+    }
+
+    #[test]
+    fn buffers_do_not_keep_what_one_large_run_needed() {
+        let mut buffers = Buffers { output: vec![0; 1 << 20], scratch: Vec::new(), refusal: "x".repeat(1 << 20) };
+        buffers.trim();
+        assert!(buffers.output.capacity() <= KEPT_BYTES_MAX && buffers.refusal.capacity() <= KEPT_BYTES_MAX);
+    }
+}

@@ -1,0 +1,454 @@
+//! One machine with all scripts of a set loaded, and the calls that stages make.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mlua::Table;
+use moongate_exchange::{Exchange, Request, Response};
+
+use crate::authorization::{Authorization, BadResult};
+use crate::budget::{Limits, Overrun};
+use crate::error::{ErrorKind, ScriptError};
+use crate::host::build::BODY_NOT_JSON;
+use crate::json::encode;
+use crate::load::{Loaded, Loader};
+use crate::machine::{Argument, Ended, Machine, Reference};
+use crate::run::{Buffers, Message, Phase, Run};
+use crate::sandbox::Sandbox;
+use crate::script::{ConfigId, Kind, ScriptId, ScriptSet};
+use crate::stack::Value;
+use crate::watchdog;
+
+/// What a mapping template made of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// The new body.
+    pub body: Bytes,
+    /// Whether the template returned a table, which was written as JSON.
+    pub is_json: bool,
+}
+
+/// Which phases a plugin takes part in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Before the request goes to the upstream.
+    pub request: bool,
+    /// Before the response goes to the client.
+    pub response: bool,
+}
+
+/// A machine with the scripts of a set. Used through [`VmGuard`](crate::VmGuard).
+pub struct Vm {
+    machine: Machine,
+    scripts: Vec<Loaded>,
+    configs: Vec<Reference>,
+    /// The globals `request` and `context`, which authorizers and functions are also given.
+    request: Reference,
+    context: Reference,
+    buffers: Buffers,
+    limits: Limits,
+    set: Arc<ScriptSet>,
+    /// What the machine holds when all scripts are loaded, in bytes.
+    base_bytes: usize,
+    /// Memory did not come back: the machine has to be made anew.
+    is_worn: bool,
+}
+
+/// What a call is about.
+pub(crate) struct Subject<'subject> {
+    phase: Phase,
+    exchange: Option<&'subject mut Exchange>,
+    message: Message<'subject>,
+    body: Option<&'subject Bytes>,
+    event: &'subject [u8],
+}
+
+/// How a call came out, besides its result.
+pub(crate) struct Outcome<R> {
+    pub(crate) result: Result<R, Failure>,
+    exit: Option<Box<Response>>,
+    line: Option<u32>,
+    pub(crate) overrun: Option<Overrun>,
+}
+
+/// Why a call has no result.
+pub(crate) enum Failure {
+    /// The script raised an error.
+    Raised { text: Vec<u8>, is_out_of_memory: bool, is_body_faulty: bool },
+    /// The script returned what cannot be used.
+    BadResult(String),
+}
+
+/// Longest error text taken over from Lua, in bytes. More is cut later, when positions have been split off.
+const ERROR_BYTES_MAX: usize = 4 * 1024;
+
+impl Vm {
+    /// Makes a machine and loads the scripts, which runs those that are not templates once.
+    ///
+    /// # Errors
+    ///
+    /// The first script that fails, passes its budget or does not return what its kind has to.
+    pub(crate) fn build(set: &Arc<ScriptSet>, limits: Limits) -> Result<Self, ScriptError> {
+        let no_machine = |error| ScriptError::machine("", &error);
+        let sandbox = Sandbox::new().map_err(no_machine)?;
+        let globals = sandbox.lua.globals();
+        let noun = |name: &str| globals.get::<Table>(name);
+        let (request, context) = (noun("request").map_err(no_machine)?, noun("context").map_err(no_machine)?);
+        let machine = Machine::new(sandbox.lua.clone()).map_err(no_machine)?;
+        let mut vm = Self {
+            scripts: Vec::with_capacity(set.scripts.len()),
+            configs: Vec::with_capacity(set.configs.len()),
+            request: machine.keep(request).map_err(no_machine)?,
+            context: machine.keep(context).map_err(no_machine)?,
+            buffers: Buffers::default(),
+            limits,
+            set: Arc::clone(set),
+            base_bytes: 0,
+            is_worn: false,
+            machine,
+        };
+        vm.settle().map_err(no_machine)?;
+        vm.load_all(&sandbox)?;
+        vm.settle().map_err(no_machine)?;
+        Ok(vm)
+    }
+
+    /// Takes what the machine holds now as its base.
+    fn settle(&mut self) -> mlua::Result<()> {
+        let lua = self.machine.lua();
+        // The second pass frees what the first one found to be unreachable only in the end.
+        lua.gc_collect()?;
+        lua.gc_collect()?;
+        self.base_bytes = lua.used_memory();
+        self.restore_memory_limit();
+        Ok(())
+    }
+
+    fn load_all(&mut self, sandbox: &Sandbox) -> Result<(), ScriptError> {
+        let set = Arc::clone(&self.set);
+        let mut loader = Loader::new(self, sandbox).map_err(|error| ScriptError::machine("", &error))?;
+        for script in &set.scripts {
+            let loaded = loader.load(script)?;
+            loader.vm.scripts.push(loaded);
+        }
+        for config in &set.configs {
+            let table = loader.config(config)?;
+            loader.vm.configs.push(table);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Asks an authorizer about a request.
+    ///
+    /// # Errors
+    ///
+    /// A script that says `error("Unauthorized")` fails with [`ErrorKind::Raised`] and exactly that message; the other kinds
+    /// but [`ErrorKind::Compile`] are possible too.
+    pub fn authorize(&mut self, id: ScriptId, exchange: &mut Exchange) -> Result<Authorization, ScriptError> {
+        let Some(Loaded::Authorizer(function)) = self.scripts.get(id.index()) else {
+            return Err(self.misused(id, Kind::Authorizer));
+        };
+        let arguments = [Argument::Value(self.request), Argument::Value(self.context)];
+        let subject = Subject::new(Phase::Authorize, exchange);
+        self.run(id, *function, &arguments, subject, |run, value| {
+            Authorization::read(value, &run.ticket).map_err(|BadResult(why)| why)
+        })
+        .map(|(authorization, _)| authorization)
+    }
+
+    /// Maps a request's body. What the template says about overrides is in the exchange afterwards.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but [`ErrorKind::Compile`].
+    pub fn map_request(&mut self, id: ScriptId, exchange: &mut Exchange, body: &Bytes) -> Result<Mapped, ScriptError> {
+        let subject = Subject { body: Some(body), ..Subject::new(Phase::MapRequest, exchange) };
+        self.map(id, subject)
+    }
+
+    /// Maps a response's body. `response` is the integration's, whose head the template may read.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but [`ErrorKind::Compile`].
+    pub fn map_response(
+        &mut self,
+        id: ScriptId,
+        exchange: &mut Exchange,
+        response: &Response,
+        body: &Bytes,
+    ) -> Result<Mapped, ScriptError> {
+        let message = Message::ResponseHead(response);
+        let subject = Subject { body: Some(body), message, ..Subject::new(Phase::MapResponse, exchange) };
+        self.map(id, subject)
+    }
+
+    fn map(&mut self, id: ScriptId, subject: Subject<'_>) -> Result<Mapped, ScriptError> {
+        let Some(Loaded::Template(function)) = self.scripts.get(id.index()) else {
+            return Err(self.misused(id, Kind::Template));
+        };
+        let read = |run: &mut Run<'_>, value: Value<'_>| match value {
+            Value::Nil => Ok(Mapped { body: Bytes::new(), is_json: false }),
+            Value::Text(text) => Ok(Mapped { body: Bytes::copy_from_slice(text), is_json: false }),
+            Value::Table(_) => Ok(Mapped { body: write_json(run, value)?, is_json: true }),
+            other => Err(format!("a template returns a string, a table or nil, not {}", other.type_name())),
+        };
+        self.run(id, *function, &[], subject, read).map(|(mapped, _)| mapped)
+    }
+
+    /// Calls a function with an event, and returns what it returned as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BodyNotJson`] when `event` is no JSON, and all other kinds but [`ErrorKind::Compile`].
+    pub fn call_function(&mut self, id: ScriptId, event: &[u8], exchange: &mut Exchange) -> Result<Bytes, ScriptError> {
+        let Some(Loaded::Function(function)) = self.scripts.get(id.index()) else {
+            return Err(self.misused(id, Kind::Function));
+        };
+        let arguments = [Argument::Event, Argument::Value(self.context)];
+        let subject = Subject { event, ..Subject::new(Phase::Function, exchange) };
+        self.run(id, *function, &arguments, subject, write_json).map(|(text, _)| text)
+    }
+
+    /// Runs a plugin's phase `request`, which may change the integration request. The answer is a response when the plugin
+    /// answers the client itself, and nothing when the plugin has no such phase.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but [`ErrorKind::Compile`]. The request may have been changed before the error.
+    pub fn plugin_request(
+        &mut self,
+        id: ScriptId,
+        config: ConfigId,
+        exchange: &mut Exchange,
+        request: &mut Request,
+    ) -> Result<Option<Response>, ScriptError> {
+        let Some(Loaded::Plugin { request: function, .. }) = self.scripts.get(id.index()) else {
+            return Err(self.misused(id, Kind::Plugin));
+        };
+        let Some(function) = *function else { return Ok(None) };
+        let arguments = [Argument::Value(self.config(id, config)?)];
+        let subject = Subject { message: Message::Request(request), ..Subject::new(Phase::Request, exchange) };
+        let ((), exit) = self.run(id, function, &arguments, subject, |_, _| Ok(()))?;
+        Ok(exit.map(|response| *response))
+    }
+
+    /// Runs a plugin's phase `response`, which may change the response. Does nothing when the plugin has no such phase.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but [`ErrorKind::Compile`]. The response may have been changed before the error.
+    pub fn plugin_response(
+        &mut self,
+        id: ScriptId,
+        config: ConfigId,
+        exchange: &mut Exchange,
+        response: &mut Response,
+    ) -> Result<(), ScriptError> {
+        let Some(Loaded::Plugin { response: function, .. }) = self.scripts.get(id.index()) else {
+            return Err(self.misused(id, Kind::Plugin));
+        };
+        let Some(function) = *function else { return Ok(()) };
+        let arguments = [Argument::Value(self.config(id, config)?)];
+        let subject = Subject { message: Message::Response(response), ..Subject::new(Phase::Response, exchange) };
+        self.run(id, function, &arguments, subject, |_, _| Ok(())).map(|((), _)| ())
+    }
+
+    /// Which phases a plugin has; none for other scripts.
+    pub fn phases(&self, id: ScriptId) -> Phases {
+        match self.scripts.get(id.index()) {
+            Some(Loaded::Plugin { request, response }) => {
+                Phases { request: request.is_some(), response: response.is_some() }
+            }
+            _ => Phases::default(),
+        }
+    }
+
+    /// What the machine holds in memory now, in bytes, including garbage.
+    pub fn used_bytes(&self) -> usize {
+        self.machine.lua().used_memory()
+    }
+
+    /// What the machine held when all scripts had been loaded, in bytes.
+    pub fn base_bytes(&self) -> usize {
+        self.base_bytes
+    }
+
+    /// Whether memory did not come back after a run.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.is_worn
+    }
+
+    /// Makes the machine anew. On failure it stays as it is: worn, but working.
+    pub(crate) fn renew(&mut self) -> Result<(), ScriptError> {
+        *self = Self::build(&self.set, self.limits)?;
+        Ok(())
+    }
+
+    /// Marks the machine to be made anew before it is used again.
+    pub(crate) fn wear_out(&mut self) {
+        self.is_worn = true;
+    }
+
+    fn config(&self, id: ScriptId, config: ConfigId) -> Result<Reference, ScriptError> {
+        let table = self.configs.get(config.index()).copied();
+        table.ok_or_else(|| ScriptError::new(ErrorKind::Internal, self.name(id), "there is no such configuration"))
+    }
+
+    fn name(&self, id: ScriptId) -> &str {
+        self.set.scripts.get(id.index()).map_or("", |script| &script.name)
+    }
+
+    #[cold]
+    fn misused(&self, id: ScriptId, wanted: Kind) -> ScriptError {
+        let is = self.set.scripts.get(id.index()).map_or("not in this set", |script| script.kind.name());
+        let message = format!("the script is {is} and cannot be used as {}", wanted.name());
+        ScriptError::new(ErrorKind::Internal, self.name(id), message)
+    }
+
+    /// Runs a function of a script, and makes an error of whatever goes wrong.
+    fn run<R>(
+        &mut self,
+        id: ScriptId,
+        function: Reference,
+        arguments: &[Argument],
+        subject: Subject<'_>,
+        read: impl FnOnce(&mut Run<'_>, Value<'_>) -> Result<R, String>,
+    ) -> Result<(R, Option<Box<Response>>), ScriptError> {
+        let outcome = self.execute(function, arguments, subject, read);
+        if outcome.overrun.is_none()
+            && let Ok(result) = outcome.result
+        {
+            self.tidy();
+            return Ok((result, outcome.exit));
+        }
+        let set = Arc::clone(&self.set);
+        let name = set.scripts.get(id.index()).map_or("", |script| &script.name);
+        Err(self.fail(name, outcome))
+    }
+
+    /// Runs a function under the budgets.
+    pub(crate) fn execute<R>(
+        &mut self,
+        function: Reference,
+        arguments: &[Argument],
+        subject: Subject<'_>,
+        read: impl FnOnce(&mut Run<'_>, Value<'_>) -> Result<R, String>,
+    ) -> Outcome<R> {
+        let (list_metatable, list_metatable_ref) = self.machine.list_metatable();
+        watchdog::with_lane(|lane| {
+            let visit = self.machine.enter(lane, &self.limits);
+            let mut run = Run {
+                phase: subject.phase,
+                exchange: subject.exchange,
+                message: subject.message,
+                body: subject.body,
+                event: subject.event,
+                exit: None,
+                fault_line: None,
+                is_body_faulty: false,
+                buffers: &mut self.buffers,
+                lua: self.machine.lua(),
+                ticket: visit.ticket(),
+                list_metatable,
+                list_metatable_ref,
+            };
+            let result = self.machine.call(function, arguments, &mut run, |run, ended| match ended {
+                Ended::Returned(value) => read(run, value).map_err(Failure::BadResult),
+                Ended::Raised(error, is_out_of_memory) => Err(Failure::Raised {
+                    text: error_text(error),
+                    is_out_of_memory,
+                    is_body_faulty: run.is_body_faulty,
+                }),
+            });
+            let (exit, line) = (run.exit.take(), run.fault_line);
+            Outcome { result, exit, line, overrun: visit.leave() }
+        })
+    }
+
+    /// The error that an outcome without a result stands for; puts the machine in order again.
+    #[cold]
+    pub(crate) fn fail<R>(&mut self, name: &str, outcome: Outcome<R>) -> ScriptError {
+        let error = match (outcome.overrun, outcome.result) {
+            (Some(Overrun::Cpu), _) => {
+                let message = format!("the run used up its CPU budget of {} ms", self.limits.cpu.as_millis());
+                ScriptError::new(ErrorKind::CpuBudget, name, message)
+            }
+            (Some(Overrun::Wall), _) => {
+                let message = format!("the run used up its wall-clock budget of {} ms", self.limits.wall.as_millis());
+                ScriptError::new(ErrorKind::WallBudget, name, message)
+            }
+            (None, Err(Failure::BadResult(why))) => ScriptError::new(ErrorKind::BadResult, name, why),
+            (None, Err(Failure::Raised { text, is_out_of_memory, is_body_faulty })) => {
+                let mut error = ScriptError::raised(name, &text);
+                if is_out_of_memory || error.kind == ErrorKind::MemoryBudget {
+                    error.kind = ErrorKind::MemoryBudget;
+                    error.message = format!("the run used up its memory budget of {} bytes", self.limits.memory_bytes);
+                } else if is_body_faulty && error.message.starts_with(BODY_NOT_JSON) {
+                    error.kind = ErrorKind::BodyNotJson;
+                }
+                error
+            }
+            (None, Ok(_)) => ScriptError::new(ErrorKind::Internal, name, "a result was taken for an error"),
+        };
+        if let ErrorKind::CpuBudget | ErrorKind::WallBudget | ErrorKind::MemoryBudget = error.kind {
+            self.recover();
+        } else {
+            self.tidy();
+        }
+        error.at(outcome.line)
+    }
+
+    /// Frees memory when a run left much of it, so that the next one has its full budget.
+    fn tidy(&mut self) {
+        if self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4 {
+            self.recover();
+        }
+        self.buffers.trim();
+    }
+
+    #[cold]
+    fn recover(&mut self) {
+        self.restore_memory_limit();
+        let collected = self.machine.lua().gc_collect();
+        self.is_worn = collected.is_err() || self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4;
+        self.buffers.trim();
+    }
+
+    fn restore_memory_limit(&self) {
+        let limit = self.base_bytes.saturating_add(self.limits.memory_bytes);
+        // Fails only for machines that were not made here.
+        if let Err(error) = self.machine.lua().set_memory_limit(limit) {
+            tracing::error!(%error, "a script's memory cannot be limited");
+        }
+    }
+}
+
+impl<'subject> Subject<'subject> {
+    fn new(phase: Phase, exchange: &'subject mut Exchange) -> Self {
+        Self { phase, exchange: Some(exchange), message: Message::None, body: None, event: b"null" }
+    }
+
+    pub(crate) fn load(event: &'subject [u8]) -> Self {
+        Self { phase: Phase::Load, exchange: None, message: Message::None, body: None, event }
+    }
+}
+
+fn write_json(run: &mut Run<'_>, value: Value<'_>) -> Result<Bytes, String> {
+    let mut text = Vec::with_capacity(256);
+    encode::write(value, &mut text, &run.ticket).map_err(|why| format!("the result holds {why}"))?;
+    Ok(text.into())
+}
+
+/// The text of an error. Errors that are no texts are not asked for one: that would run code of the script.
+fn error_text(error: Value<'_>) -> Vec<u8> {
+    match error {
+        Value::Text(text) => text[..text.len().min(ERROR_BYTES_MAX)].to_vec(),
+        Value::Number(number) => number.to_string().into_bytes(),
+        other => format!("an error that is not a string but {}", other.type_name()).into_bytes(),
+    }
+}

@@ -1,0 +1,111 @@
+//! Bodies between hyper and the pipeline.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use moongate_exchange::{Body, BodyError};
+use tokio::time::Sleep;
+
+use crate::downstream::service::Run;
+
+/// A client's body as it arrives, with a deadline for every pause.
+pub(super) struct ClientBody {
+    incoming: Incoming,
+    stall: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl ClientBody {
+    pub(super) fn new(incoming: Incoming, stall: Duration) -> Self {
+        Self { incoming, stall, timer: None }
+    }
+}
+
+impl HttpBody for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
+            this.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Aborted(error.into()))));
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.stall)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(BodyError::TimedOut)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// The answer on its way to the client. It holds the exchange, which ends when the answer was sent or dropped.
+pub(crate) struct Answer {
+    body: Body,
+    run: Run,
+    failure: Option<BodyError>,
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, run: Run) -> Self {
+        Self { body, run, failure: None }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Some(failure) = this.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let outcome = &mut this.run.exchange.outcome;
+        match &frame {
+            Some(Ok(frame)) => outcome.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(error)) => {
+                outcome.is_aborted = true;
+                outcome.detail = Some(format!("the answer broke off: {error}").into());
+            }
+            None => {}
+        }
+        if let Some(Err(failure)) = frame {
+            // hyper drops what it has not written yet when a body fails. Pausing once lets it write: the client sees how far the
+            // answer came, and that it broke off.
+            this.failure = Some(failure);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.body.is_end_stream() && !self.run.exchange.outcome.is_aborted {
+            self.run.exchange.outcome.is_aborted = true;
+            self.run.exchange.outcome.detail = Some("the client left before the end of the answer".into());
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Header fields that belong to one connection, and what a request must say about its host.
+//!
+//! Fields named here never reach the pipeline and are never passed on (RFC 9110 section 7.6.1): `Connection` and all it names,
+//! `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade`, `HTTP2-Settings`; and towards the upstream
+//! `Proxy-Authorization`, towards the client `Proxy-Authenticate`.
+
+use http::header::{
+    CONNECTION, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
+
+/// Fields of one connection beside those that `Connection` names.
+const CONNECTION_FIELDS: [HeaderName; 8] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    TRAILER,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    // Both directions: the client's credentials for a proxy are for us at most, an upstream's challenge is for us too.
+    PROXY_AUTHENTICATE,
+];
+
+/// Fields that a client must not get removed by naming them in `Connection`: without them the upstream would be asked for
+/// something else, or not know who asks.
+const NOT_NAMEABLE: [HeaderName; 5] = [
+    HOST,
+    HeaderName::from_static("content-length"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-host"),
+];
+
+/// Why a request's head is refused: 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeadError {
+    #[error("an HTTP/1.1 request needs exactly one Host field")]
+    Host,
+    #[error("the Host field is not a host name or address with an optional port")]
+    HostSyntax,
+    #[error("the request's target and its Host field name different hosts")]
+    HostMismatch,
+    #[error("Connection names a field that must reach the upstream")]
+    ConnectionNames,
+    #[error("a request cannot have both Content-Length and Transfer-Encoding")]
+    TwoLengths,
+}
+
+/// Removes what belongs to the connection. `TE: trailers` stays: it says that the recipient understands trailers, which gRPC needs.
+///
+/// # Errors
+///
+/// [`HeadError::ConnectionNames`] when `Connection` names a field that is not the client's to remove.
+pub(crate) fn strip_connection(fields: &mut HeaderMap) -> Result<(), HeadError> {
+    // Most messages have at most `Connection: keep-alive`: look before working.
+    if let Some(value) = fields.get(CONNECTION) {
+        let names_none =
+            value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close");
+        if !names_none || fields.get_all(CONNECTION).iter().nth(1).is_some() {
+            for name in named(fields) {
+                if NOT_NAMEABLE.contains(&name) {
+                    return Err(HeadError::ConnectionNames);
+                }
+                fields.remove(&name);
+            }
+        }
+    }
+    for name in &CONNECTION_FIELDS {
+        if fields.contains_key(name) {
+            fields.remove(name);
+        }
+    }
+    if fields.get(TE).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+        fields.remove(TE);
+    }
+    if fields.contains_key(PROXY_AUTHORIZATION) {
+        fields.remove(PROXY_AUTHORIZATION);
+    }
+    Ok(())
+}
+
+fn named(fields: &HeaderMap) -> Vec<HeaderName> {
+    let values = fields.get_all(CONNECTION).iter();
+    let tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // `TE` is named by whoever sends it and handled on its own.
+    tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).filter(|name| *name != TE).collect()
+}
+
+/// Settles which host a request is for, and writes it into the Host field: the target's authority where there is one (absolute form,
+/// `:authority`), else the Host field (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+///
+/// # Errors
+///
+/// No Host field on HTTP/1.1, several, one that is malformed, or one that contradicts the target.
+pub(crate) fn settle_host(version: Version, uri: &Uri, fields: &mut HeaderMap) -> Result<(), HeadError> {
+    let mut hosts = fields.get_all(HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(HeadError::Host);
+    }
+    match (uri.authority(), host) {
+        (None, Some(host)) if is_authority(host.as_bytes()) => Ok(()),
+        (None, Some(_)) => Err(HeadError::HostSyntax),
+        (None, None) if version == Version::HTTP_11 => Err(HeadError::Host),
+        (None, None) => Ok(()),
+        (Some(authority), Some(host)) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
+            Err(HeadError::HostMismatch)
+        }
+        (Some(authority), _) => {
+            let value = host_value(authority)?;
+            fields.insert(HOST, value);
+            Ok(())
+        }
+    }
+}
+
+/// Joins Cookie fields into one: HTTP/2 lets a client split them, HTTP/1.1 has one (RFC 9113 section 8.2.3).
+pub(crate) fn join_cookies(fields: &mut HeaderMap) {
+    let mut crumbs = fields.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        fields.insert(COOKIE, cookie);
+    }
+}
+
+fn host_value(authority: &Authority) -> Result<HeaderValue, HeadError> {
+    // User information is not part of a host (RFC 9110 section 4.2.4).
+    if authority.as_str().contains('@') {
+        return Err(HeadError::HostSyntax);
+    }
+    HeaderValue::from_str(authority.as_str()).map_err(|_| HeadError::HostSyntax)
+}
+
+/// Host and optional port: letters, digits and what addresses and registered names hold. An empty Host is allowed by RFC 9112
+/// for targets without authority, but leads nowhere here.
+fn is_authority(host: &[u8]) -> bool {
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(byte);
+    !host.is_empty() && host.iter().all(is_host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn fields_of_the_connection_go_and_others_stay() {
+        let mut head = fields(&[
+            ("connection", "x-private, Keep-Alive"),
+            ("connection", "close"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("accept", "text/plain"),
+            ("authorization", "Bearer t"),
+        ]);
+        strip_connection(&mut head).expect("nothing forbidden is named");
+        let mut left: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "authorization"]);
+        let mut trailers = fields(&[("te", "trailers"), ("connection", "te")]);
+        strip_connection(&mut trailers).expect("TE may be named");
+        assert_eq!(trailers.get(TE), Some(&HeaderValue::from_static("trailers")));
+    }
+
+    #[test]
+    fn a_client_cannot_remove_what_the_upstream_needs() {
+        for name in ["host", "Content-Length", "x-forwarded-for"] {
+            let mut head = HeaderMap::new();
+            head.insert(CONNECTION, HeaderValue::try_from(format!("close, {name}")).expect("a value"));
+            assert_eq!(strip_connection(&mut head), Err(HeadError::ConnectionNames), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_request_has_one_host() {
+        type Fields = &'static [(&'static str, &'static str)];
+        type Want = Result<Option<&'static str>, HeadError>;
+        let cases: [(&str, Fields, Want); 9] = [
+            ("/a", &[("host", "api.example.com:8080")], Ok(Some("api.example.com:8080"))),
+            ("/a", &[("host", "[::1]:80")], Ok(Some("[::1]:80"))),
+            ("/a", &[], Err(HeadError::Host)),
+            ("/a", &[("host", "a"), ("host", "a")], Err(HeadError::Host)),
+            ("/a", &[("host", "")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a/b")], Err(HeadError::HostSyntax)),
+            ("http://a/b", &[("host", "A")], Ok(Some("a"))),
+            ("http://a/b", &[("host", "c")], Err(HeadError::HostMismatch)),
+            ("http://u@a/b", &[], Err(HeadError::HostSyntax)),
+        ];
+        for (target, pairs, want) in cases {
+            let mut head: HeaderMap = pairs
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                        HeaderValue::from_str(value).expect("a value"),
+                    )
+                })
+                .collect();
+            let uri: Uri = target.parse().expect("a target");
+            let got = settle_host(Version::HTTP_11, &uri, &mut head);
+            let got = got.map(|()| head.get(HOST).and_then(|value| value.to_str().ok()));
+            assert_eq!(got, want, "{target} {pairs:?}");
+        }
+    }
+}

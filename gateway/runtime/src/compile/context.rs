@@ -1,0 +1,49 @@
+//! What compiling an API has at hand.
+
+use moongate_config::project::Sources;
+use moongate_config::{ApiConfig, Issue};
+use moongate_lua::Limits;
+use moongate_policy::Secrets;
+
+use crate::compile::uri::Interner;
+
+/// Everything that compiling one API needs, and where it reports problems.
+pub(super) struct ApiContext<'a> {
+    pub(super) file: &'a str,
+    pub(super) api: &'a ApiConfig,
+    pub(super) sources: &'a Sources,
+    pub(super) secrets: &'a dyn Secrets,
+    pub(super) upstreams: &'a mut Interner,
+    pub(super) limits: Limits,
+    pub(super) workers: usize,
+    pub(super) issues: &'a mut Vec<Issue>,
+}
+
+impl ApiContext<'_> {
+    /// Reports an error at a place of the API's document.
+    pub(super) fn error(&mut self, code: &'static str, pointer: &str, message: impl Into<String>) {
+        self.issues.push(Issue::error(code, self.file, pointer, message));
+    }
+
+    /// Reports an error with how to mend it.
+    pub(super) fn error_help(
+        &mut self,
+        code: &'static str,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.issues.push(Issue::error(code, self.file, pointer, message).help(help));
+    }
+
+    /// Reports a warning at a place of the API's document.
+    pub(super) fn warning(&mut self, code: &'static str, pointer: &str, message: impl Into<String>) {
+        self.issues.push(Issue::warning(code, self.file, pointer, message));
+    }
+}
+
+/// A JSON pointer with one more token (RFC 6901 section 3).
+pub(super) fn child(pointer: &str, token: impl AsRef<str>) -> String {
+    let token = token.as_ref().replace('~', "~0").replace('/', "~1");
+    format!("{pointer}/{token}")
+}

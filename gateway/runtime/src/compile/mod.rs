@@ -1,0 +1,129 @@
+//! From a declared project to a [`Snapshot`]: every check and every parse that a request should not pay for.
+//!
+//! Compiling is pure but for the secrets it resolves and the virtual machines it starts, and it runs off the worker threads. The
+//! same code runs for `validate`, for the admin's dry run and on the gateway: what one accepts, the others accept. Problems are
+//! collected; a project with an error gives no snapshot, and the one being served stays.
+
+mod authorizer;
+mod context;
+mod expression;
+mod integration;
+mod model;
+mod plugin;
+mod response;
+mod route;
+mod scripts;
+mod site;
+mod uri;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moongate_config::{Issue, Project};
+use moongate_lua::Limits;
+use moongate_policy::Secrets;
+
+use crate::compile::context::ApiContext;
+use crate::snapshot::{ApiSites, DomainMapping, Snapshot};
+
+/// Codes of the problems that compiling finds, each with what it means.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "E101",
+        "A mapping names a source or a destination that does not exist. Sources are `method.request.{path|querystring|\
+        header}.NAME`, `method.request.body`, `context.NAME`, `stageVariables.NAME` and `'text'`.",
+    ),
+    (
+        "E102",
+        "A URL cannot be used: it needs `http://` or `https://`, a host that is known when the API is deployed, and a port \
+        from 1 to 65535.",
+    ),
+    ("E103", "A regular expression cannot be used, or is too large when compiled."),
+    ("E104", "A file that an upstream's trust names is missing or holds no certificate in PEM form."),
+    ("E105", "A header name or value cannot be sent."),
+    ("E109", "The settings of a plugin do not fit its schema, or the plugin itself cannot be used."),
+    (
+        "E112",
+        "A model is not a JSON Schema that bodies can be checked against: draft-04 to 2020-12, with references to other \
+        models only.",
+    ),
+    ("E111", "There is no plugin of that name."),
+    ("E108", "A path template has more segments than a route can have."),
+    ("L001", "A Lua script does not compile."),
+    ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
+    (
+        "W101",
+        "This kind of integration or authorizer is kept as declared but cannot answer in this version: requests get 500.",
+    ),
+];
+
+/// Compiles projects, one after the other, reusing what did not change.
+pub struct Compiler {
+    workers: usize,
+    limits: Limits,
+    secrets: Box<dyn Secrets + Send + Sync>,
+    upstreams: uri::Interner,
+}
+
+/// What compiling gave.
+pub struct Outcome {
+    /// The snapshot, unless there is an error among the issues.
+    pub snapshot: Option<Snapshot>,
+    /// Errors and warnings, without positions: [`Project::resolve`] finds those.
+    pub issues: Vec<Issue>,
+}
+
+impl Compiler {
+    /// A compiler for a gateway with that many worker threads, each of which gets virtual machines of its own.
+    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>) -> Self {
+        Self { workers: workers.max(1), limits, secrets, upstreams: uri::Interner::default() }
+    }
+
+    /// Compiles a project. Blocks for as long as that takes: call it off the worker threads.
+    pub fn compile(&mut self, project: &Project, revision: u64) -> Outcome {
+        let mut issues = Vec::new();
+        let mut snapshot = Snapshot { revision, ..Snapshot::default() };
+        for declared in &project.apis {
+            let mut cx = ApiContext {
+                file: &declared.file,
+                api: &declared.config,
+                sources: &project.sources,
+                secrets: &*self.secrets,
+                upstreams: &mut self.upstreams,
+                limits: self.limits,
+                workers: self.workers,
+                issues: &mut issues,
+            };
+            if let Some(sites) = site::compile(&mut cx) {
+                snapshot.apis.insert(declared.config.api.as_str().into(), sites);
+            }
+        }
+        for declared in &project.domains {
+            let mappings = domain(&declared.config, &snapshot.apis);
+            snapshot.domains.insert(declared.config.domain.to_ascii_lowercase().into(), mappings);
+        }
+        self.upstreams.forget_unused();
+        let is_refused = issues.iter().any(Issue::is_error);
+        Outcome { snapshot: (!is_refused).then_some(snapshot), issues }
+    }
+}
+
+/// The mappings of a domain, longest base path first. That they lead somewhere was checked (`moongate_config::check`).
+fn domain(
+    config: &moongate_config::domain::DomainConfig,
+    apis: &HashMap<Box<str>, ApiSites, foldhash::fast::RandomState>,
+) -> Box<[DomainMapping]> {
+    let mut mappings: Vec<DomainMapping> = Vec::new();
+    for mapping in &config.mappings {
+        let Some(sites) = apis.get(mapping.api.as_str()) else { continue };
+        let site = match &mapping.stage {
+            Some(stage) => sites.stages.iter().find(|(name, _)| **name == *stage.as_str()),
+            None => sites.stages.get(sites.default_stage),
+        };
+        let Some((_, site)) = site else { continue };
+        let base_path = mapping.base_path.as_deref().unwrap_or("/").trim_end_matches('/');
+        mappings.push(DomainMapping { base_path: base_path.into(), site: Arc::clone(site) });
+    }
+    mappings.sort_by_key(|mapping| std::cmp::Reverse(mapping.base_path.len()));
+    mappings.into()
+}

@@ -1,0 +1,205 @@
+//! Routes.
+
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use moongate_config::limits::BODY_BUFFER_BYTES;
+use moongate_config::policy::PolicyAttachment;
+use moongate_config::route::RouteKey;
+use moongate_config::{Compat, RouteConfig, StageConfig};
+use moongate_exchange::RouteFacts;
+use moongate_policy::api_key::{self, ApiKeyPolicy};
+use moongate_policy::{Authorize, CompileContext, Compiled, Guard, registry};
+
+use crate::compile::context::{ApiContext, child};
+use crate::compile::model::Models;
+use crate::compile::scripts::Scripts;
+use crate::compile::{authorizer, expression, integration, plugin};
+use crate::plan::{HttpPlan, IntegrationPlan, Mapping, PluginPlan, RoutePlan, TemplatePlan, TemplateSet, ValueSource};
+
+/// Most segments a path template may have: matching goes as deep as the deepest route.
+const SEGMENTS_MAX: usize = 128;
+
+/// What an API's declaration means for all its routes, compiled once.
+pub(super) struct Common {
+    policies: Policies,
+    api_key: Option<Arc<dyn Authorize>>,
+    plugins: Vec<Arc<PluginPlan>>,
+    models: Models,
+}
+
+/// Policies by stage.
+#[derive(Clone, Default)]
+struct Policies {
+    guards: Vec<Arc<dyn Guard>>,
+    authorize: Vec<Arc<dyn Authorize>>,
+}
+
+/// Compiles what all routes of an API share.
+pub(super) fn common(cx: &mut ApiContext<'_>, scripts: &Scripts) -> Option<Common> {
+    let api = cx.api;
+    let mut policies = Policies::default();
+    for (index, attachment) in api.policies.iter().enumerate() {
+        add_policy(cx, attachment, &format!("/policies/{index}"), &mut policies);
+    }
+    let api_key = if api.routes.iter().any(|route| route.api_key_required) {
+        let keys =
+            api_key::compile_keys(&api.api_keys, &mut CompileContext::new(cx.file, "/api_keys", cx.issues, cx.secrets));
+        let policy: Arc<dyn Authorize> = Arc::new(ApiKeyPolicy::new(api_key::Source::default(), keys?));
+        Some(policy)
+    } else {
+        None
+    };
+    let plugins = plugin::plans(scripts, &api.plugins, "/plugins");
+    Some(Common { policies, api_key, plugins, models: Models::default() })
+}
+
+pub(super) fn compile(
+    cx: &mut ApiContext<'_>,
+    scripts: &Scripts,
+    common: &mut Common,
+    stage: &StageConfig,
+    route: &RouteConfig,
+    index: usize,
+) -> Option<RoutePlan> {
+    let pointer = format!("/routes/{index}");
+    let api = cx.api;
+    let facts = facts(cx, route, &pointer)?;
+    let integration = match (&route.upstream, &route.integration) {
+        (Some(url), _) => integration::shorthand(cx, url, &stage.variables, &child(&pointer, "upstream")),
+        (None, Some(config)) => {
+            integration::compile(cx, scripts, config, &stage.variables, &child(&pointer, "integration"))
+        }
+        // Reported by `moongate_config::check`.
+        (None, None) => None,
+    };
+    let authorizer = authorizer::compile(cx, scripts, route.authorizer.as_deref());
+    let policies = policies(cx, common, route, &pointer);
+    let plugins = plugins(scripts, common, route, &pointer);
+    let required_parameters = required(cx, route, &pointer);
+    let body_models = body_models(cx, common, route);
+    let (integration, authorizer) = (integration?, authorizer?);
+    Some(RoutePlan {
+        facts: Arc::new(facts),
+        answers_head: api.compat == Compat::None,
+        body_bytes_max: api.limits.request_body_bytes_max,
+        buffer_bytes_max: api.limits.buffered_body_bytes_max.unwrap_or(BODY_BUFFER_BYTES),
+        required_parameters: required_parameters?.into(),
+        reads_request_body: reads_request_body(&integration) || !body_models.is_empty(),
+        body_models,
+        keeps_request_headers: keeps_request_headers(cx, &integration) || !plugins.is_empty(),
+        guards: policies.guards.into(),
+        authorizer,
+        authorize: policies.authorize.into(),
+        plugins: plugins.into(),
+        scripts: scripts.bank().cloned(),
+        integration,
+    })
+}
+
+fn facts(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Option<RouteFacts> {
+    let key = route.key.to_string();
+    let path = match &route.key {
+        RouteKey::Default => "$default",
+        RouteKey::On { path, .. } => path,
+    };
+    if path.split('/').count() > SEGMENTS_MAX {
+        cx.error("E108", &child(pointer, "match"), format!("the path has more than {SEGMENTS_MAX} segments"));
+        return None;
+    }
+    let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    Some(RouteFacts {
+        api_id: cx.api.api.as_str().into(),
+        resource_path: path.into(),
+        name: route.name.as_deref().unwrap_or(&key).into(),
+        parameter_names: names.map(|name| name.trim_end_matches('+').into()).collect(),
+        key: key.into(),
+    })
+}
+
+fn policies(cx: &mut ApiContext<'_>, common: &Common, route: &RouteConfig, pointer: &str) -> Policies {
+    let mut policies = common.policies.clone();
+    for (index, attachment) in route.policies.iter().enumerate() {
+        add_policy(cx, attachment, &format!("{pointer}/policies/{index}"), &mut policies);
+    }
+    if let Some(api_key) = common.api_key.as_ref().filter(|_| route.api_key_required) {
+        policies.authorize.push(Arc::clone(api_key));
+    }
+    policies
+}
+
+fn add_policy(cx: &mut ApiContext<'_>, attachment: &PolicyAttachment, pointer: &str, policies: &mut Policies) {
+    let mut context = CompileContext::new(cx.file, pointer, cx.issues, cx.secrets);
+    match registry::compile(attachment, &mut context) {
+        Some(Compiled::Guard(guard)) => policies.guards.push(guard),
+        Some(Compiled::Authorize(authorize)) => policies.authorize.push(authorize),
+        // Reported; an API with an error is not served.
+        None => {}
+    }
+}
+
+fn plugins(scripts: &Scripts, common: &Common, route: &RouteConfig, pointer: &str) -> Vec<Arc<PluginPlan>> {
+    let own = plugin::plans(scripts, &route.plugins, &child(pointer, "plugins"));
+    common.plugins.iter().cloned().chain(own).collect()
+}
+
+/// Parameters that must be there, where the route's validator checks them.
+fn required(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Option<Vec<(Box<str>, ValueSource)>> {
+    let api = cx.api;
+    let checks =
+        |name: &String| api.request_validators.get(name).is_some_and(|known| known.validate_request_parameters);
+    let is_checked = route.request_validator.as_ref().is_some_and(checks);
+    let mut required = Vec::new();
+    for (text, is_required) in &route.request_parameters {
+        match expression::parameter(text) {
+            Ok(parameter) if *is_required && is_checked => required.push(parameter),
+            Ok(_) => {}
+            Err(message) => {
+                cx.error("E101", &child(&child(pointer, "request_parameters"), text), message);
+                return None;
+            }
+        }
+    }
+    Some(required)
+}
+
+/// Models by media type, where the route's validator checks the body. A model that cannot be used was reported.
+fn body_models(cx: &mut ApiContext<'_>, common: &mut Common, route: &RouteConfig) -> Box<[(Box<str>, Arc<Validator>)]> {
+    let api = cx.api;
+    let checks = |name: &String| api.request_validators.get(name).is_some_and(|known| known.validate_request_body);
+    if !route.request_validator.as_ref().is_some_and(checks) {
+        return Box::default();
+    }
+    let models = route.request_models.iter();
+    let compiled = models
+        .filter_map(|(media_type, name)| Some((media_type.to_ascii_lowercase().into(), common.models.get(cx, name)?)));
+    compiled.collect()
+}
+
+fn is_script(templates: &TemplateSet) -> bool {
+    let plans = templates.by_type.iter().map(|(_, plan)| plan).chain(&templates.default);
+    plans.into_iter().any(|plan| matches!(plan, TemplatePlan::Script(_)))
+}
+
+fn maps_body(parameters: &[Mapping]) -> bool {
+    parameters.iter().any(|mapping| matches!(mapping.source, ValueSource::Body(_)))
+}
+
+/// Whether a stage needs the request's body in memory.
+fn reads_request_body(integration: &IntegrationPlan) -> bool {
+    match integration {
+        IntegrationPlan::Lua(_) => true,
+        IntegrationPlan::Mock(plan) => is_script(&plan.templates),
+        IntegrationPlan::Http(plan) | IntegrationPlan::HttpProxy(plan) => {
+            is_script(&plan.templates) || maps_body(&plan.parameters)
+        }
+        IntegrationPlan::Unavailable(_) => false,
+    }
+}
+
+/// Whether anything after `map_request` still looks at the request's headers. Only plain proxying does not.
+fn keeps_request_headers(cx: &ApiContext<'_>, integration: &IntegrationPlan) -> bool {
+    let is_plain = matches!(integration, IntegrationPlan::HttpProxy(HttpPlan { responses, .. })
+        if responses.default.is_none() && responses.by_pattern.is_empty());
+    !is_plain || !cx.api.gateway_responses.is_empty()
+}

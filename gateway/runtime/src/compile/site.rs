@@ -1,0 +1,88 @@
+//! An API on its stages.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use indexmap::IndexMap;
+use moongate_config::cors::CorsConfig;
+use moongate_config::{Protocol, StageConfig, StageName};
+use moongate_exchange::StageFacts;
+
+use crate::compile::context::ApiContext;
+use crate::compile::route::{self, Common};
+use crate::compile::scripts::{self, Scripts};
+use crate::compile::{authorizer, response};
+use crate::plan::{CorsPlan, SitePlan};
+use crate::router::Router;
+use crate::snapshot::ApiSites;
+
+/// The stage of a `rest` API that declares none.
+const REST_STAGE: &str = "dev";
+
+/// Compiles an API on all its stages. `None` when there was an error.
+pub(super) fn compile(cx: &mut ApiContext<'_>) -> Option<ApiSites> {
+    let api = cx.api;
+    authorizer::warn_unavailable(cx);
+    let scripts = scripts::compile(cx)?;
+    let declared = if api.stages.is_empty() { default_stages(api.protocol) } else { api.stages.clone() };
+    let mut common = route::common(cx, &scripts)?;
+    let mut stages = Vec::with_capacity(declared.len());
+    for stage in &declared {
+        let site = site(cx, &scripts, &mut common, stage)?;
+        stages.push((Box::from(stage.name.as_str()), Arc::new(site)));
+    }
+    let default_stage = match &api.default_stage {
+        Some(wanted) => declared.iter().position(|stage| stage.name == *wanted)?,
+        None => 0,
+    };
+    Some(ApiSites { stages: stages.into(), default_stage })
+}
+
+fn default_stages(protocol: Protocol) -> Vec<StageConfig> {
+    let name = match protocol {
+        Protocol::Rest => REST_STAGE,
+        Protocol::Http => StageName::DEFAULT,
+    };
+    let name = StageName::try_from(name.to_owned()).expect("both names are stage names");
+    vec![StageConfig { name, description: None, variables: IndexMap::new() }]
+}
+
+fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: &StageConfig) -> Option<SitePlan> {
+    let api = cx.api;
+    let variables = stage.variables.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+    let facts = StageFacts { name: stage.name.as_str().into(), variables, deployment_id: Box::default() };
+    let mut router = Router::new();
+    let errors_before = cx.issues.iter().filter(|issue| issue.is_error()).count();
+    for (index, config) in api.routes.iter().enumerate() {
+        // Every route is tried, so that all problems are reported at once.
+        if let Some(plan) = route::compile(cx, scripts, common, stage, config, index) {
+            router.insert(&config.key, Arc::new(plan));
+        }
+    }
+    let responses = response::gateway(cx, &stage.variables)?;
+    let is_broken = cx.issues.iter().filter(|issue| issue.is_error()).count() > errors_before;
+    (!is_broken).then(|| SitePlan {
+        stage: Arc::new(facts),
+        api_id: api.api.as_str().into(),
+        compat: api.compat,
+        router,
+        cors: api.cors.as_ref().map(cors),
+        responses,
+    })
+}
+
+fn cors(config: &CorsConfig) -> CorsPlan {
+    let list = |names: &[String]| HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty());
+    let (schemes, origins): (Vec<&String>, Vec<&String>) =
+        config.allow_origins.iter().filter(|origin| *origin != "*").partition(|origin| origin.ends_with("://*"));
+    CorsPlan {
+        origins: origins.into_iter().map(|origin| origin.as_str().into()).collect(),
+        schemes: schemes.into_iter().map(|scheme| scheme.trim_end_matches('*').into()).collect(),
+        any_origin: config.allow_origins.iter().any(|origin| origin == "*"),
+        allow_credentials: config.allow_credentials,
+        methods: list(&config.allow_methods),
+        headers: list(&config.allow_headers),
+        expose: list(&config.expose_headers),
+        max_age: config.max_age_seconds.map(HeaderValue::from),
+    }
+}

@@ -1,0 +1,32 @@
+//! Stage 11, log: exactly once for every request, whatever happened to it.
+//!
+//! *Reads* everything. *Writes* one [`AccessRecord`] to whoever listens. *May end with* nothing. *Limits*: no allocation beyond
+//! the record; listeners must not block.
+
+use std::time::Duration;
+
+use moongate_exchange::{Exchange, Kind};
+
+/// What is known about a request when it is over.
+#[derive(Clone, Debug)]
+pub struct AccessRecord<'exchange> {
+    /// The exchange itself.
+    pub exchange: &'exchange Exchange,
+    /// From the complete head to the last byte of the answer.
+    pub duration: Duration,
+    /// The status; `None` when the client left before there was one.
+    pub status: Option<u16>,
+    /// What kind of rejection, if it was one.
+    pub rejection: Option<Kind>,
+}
+
+/// Ends an exchange: reports it to `listen`. Call it once, when the response was sent or given up.
+pub fn finish(exchange: &Exchange, listen: &dyn Fn(&AccessRecord<'_>)) {
+    let record = AccessRecord {
+        exchange,
+        duration: exchange.arrived.elapsed(),
+        status: exchange.outcome.status.map(|status| status.as_u16()),
+        rejection: exchange.outcome.rejection,
+    };
+    listen(&record);
+}

@@ -1,0 +1,122 @@
+//! The path of a request: the stages in order, read from top to bottom.
+//!
+//! ```text
+//! route -> guard -> preflight -> authorize -> throttle -> validate -> cache -> map_request -> integrate -> map_response -> log
+//! ```
+//!
+//! Each stage is a file that says what it reads and writes, with what it may end a request, and its limits. The order is
+//! code: `authorize` makes the [`Caller`] that the later stages take. Leaving early is an [`Exit`]; [`rejection`] is the one
+//! place where a failure becomes an answer. `log` runs once for every request, whatever happened to it.
+
+mod authorize;
+mod cache;
+mod forward;
+mod guard;
+mod integrate;
+mod log;
+mod lookup;
+mod map_request;
+mod map_response;
+mod preflight;
+mod rejection;
+mod route;
+mod script;
+mod template;
+mod throttle;
+mod validate;
+
+use http::HeaderName;
+use moongate_exchange::{Caller, Exchange, Exit, Rejection, Response};
+
+pub use log::{AccessRecord, finish};
+
+use crate::plan::{RoutePlan, SitePlan};
+use crate::snapshot::Snapshot;
+use crate::upstream::Upstreams;
+
+/// The response header that carries the request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Fields that speak of one connection only (RFC 9110 section 7.6.1): nobody maps them, and the codec alone writes them.
+const CONNECTION_FIELDS: [HeaderName; 6] = [
+    HeaderName::from_static("connection"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("te"),
+    HeaderName::from_static("transfer-encoding"),
+    HeaderName::from_static("upgrade"),
+];
+
+/// Whether a field speaks of one connection only.
+fn is_connection_field(name: &HeaderName) -> bool {
+    CONNECTION_FIELDS.contains(name)
+}
+
+/// How the gateway behaves beyond what APIs declare.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behaviour {
+    /// Whether error bodies carry the detail that is otherwise only logged. For development.
+    pub shows_details: bool,
+}
+
+/// Takes a request through all stages but the last. Whoever sends the response calls [`finish`] when that is done.
+pub async fn handle<U: Upstreams>(
+    snapshot: &Snapshot,
+    behaviour: Behaviour,
+    upstreams: &U,
+    exchange: &mut Exchange,
+) -> Response {
+    let site = snapshot.site(exchange);
+    let outcome = match site {
+        Some((site, prefix_bytes)) => {
+            preflight::note_origin(site, exchange);
+            stages(site, prefix_bytes, upstreams, exchange).await
+        }
+        None => Err(route::no_site(exchange).into()),
+    };
+    let site = site.map(|(site, _)| site);
+    let cors = site.and_then(|site| site.cors.as_ref());
+    let mut response = match outcome {
+        Ok(mut response) => {
+            if let Some(cors) = cors {
+                cors.strip(&mut response.headers);
+            }
+            response
+        }
+        Err(Exit::Answer(response)) => *response,
+        Err(Exit::Reject(rejection)) => rejection::answer(site, behaviour, exchange, *rejection),
+    };
+    if let Some(cors) = cors {
+        cors.apply(exchange.cors_origin.as_ref(), &mut response.headers);
+    }
+    response.headers.set(REQUEST_ID, exchange.id.header_value());
+    exchange.outcome.status = Some(response.status);
+    response
+}
+
+/// Answers a request that is refused before any API is looked for: its head cannot be read in one way.
+pub fn refuse(behaviour: Behaviour, exchange: &mut Exchange, rejection: Rejection) -> Response {
+    let mut response = rejection::answer(None, behaviour, exchange, rejection);
+    response.headers.set(REQUEST_ID, exchange.id.header_value());
+    exchange.outcome.status = Some(response.status);
+    response
+}
+
+async fn stages<U: Upstreams>(
+    site: &SitePlan,
+    prefix_bytes: usize,
+    upstreams: &U,
+    exchange: &mut Exchange,
+) -> Result<Response, Exit> {
+    let found = route::find(site, prefix_bytes, exchange);
+    guard::check(&found, exchange)?;
+    preflight::answer(site, exchange)?;
+    let route: &RoutePlan = found?;
+    let caller: Caller = authorize::caller(route, exchange)?;
+    throttle::admit(route, &caller, exchange)?;
+    validate::check(route, &caller, exchange).await?;
+    cache::look_up(route, &caller, exchange)?;
+    let request = map_request::build(site, route, &caller, exchange)?;
+    let response = integrate::call(route, upstreams, exchange, request).await?;
+    map_response::build(route, &caller, exchange, response).await
+}

@@ -1,0 +1,140 @@
+//! Plans: what the configuration becomes when it is compiled. Immutable, and all a request looks at.
+//!
+//! `compile/` makes them, `pipeline/` reads them. A plan holds no declared text that would have to be parsed per request.
+
+mod cors;
+mod integration;
+mod mapping;
+mod response;
+
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use moongate_config::Compat;
+use moongate_exchange::{RouteFacts, StageFacts};
+use moongate_lua::{Bank, ConfigId, ScriptId};
+use moongate_policy::{Authorize, Guard};
+use regex::Regex;
+
+pub use cors::CorsPlan;
+pub use integration::{HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
+pub use mapping::{Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
+pub use response::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart};
+
+use crate::router::Router;
+
+/// An API as it is served on one of its stages.
+#[derive(Debug)]
+pub struct SitePlan {
+    /// The API's id, name of the stage, stage variables.
+    pub stage: Arc<StageFacts>,
+    /// The API's id.
+    pub api_id: Box<str>,
+    /// Whose habits errors and defaults follow.
+    pub compat: Compat,
+    /// The routes.
+    pub router: Router,
+    /// Cross-origin rules.
+    pub cors: Option<CorsPlan>,
+    /// The gateway's own answers.
+    pub responses: GatewayResponses,
+}
+
+/// One route, ready to serve.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Key, path, names: for logs and `context`.
+    pub facts: Arc<RouteFacts>,
+    /// Whether HEAD requests without a route of their own may come here.
+    pub answers_head: bool,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: Option<u64>,
+    /// Largest body a stage may read, in bytes.
+    pub buffer_bytes_max: u64,
+    /// Parameters that must be there and not blank, by the name the client knows.
+    pub required_parameters: Box<[(Box<str>, ValueSource)]>,
+    /// Models that bodies are checked against, by media type (lower case, without parameters).
+    pub body_models: Box<[(Box<str>, Arc<Validator>)]>,
+    /// Whether a stage reads the request's body: it is collected before `map_request`.
+    pub reads_request_body: bool,
+    /// Whether anything after `map_request` still looks at the request's headers. Where nothing does, they are moved to the
+    /// upstream instead of being copied.
+    pub keeps_request_headers: bool,
+    /// Policies of the guard stage.
+    pub guards: Box<[Arc<dyn Guard>]>,
+    /// Who decides about the caller.
+    pub authorizer: AuthorizerPlan,
+    /// Policies of the authorize stage.
+    pub authorize: Box<[Arc<dyn Authorize>]>,
+    /// Plugins, in order.
+    pub plugins: Box<[Arc<PluginPlan>]>,
+    /// The virtual machines of the API's scripts, where it has any.
+    pub scripts: Option<Arc<Bank>>,
+    /// What answers.
+    pub integration: IntegrationPlan,
+}
+
+/// Who decides about the caller of a route.
+#[derive(Debug)]
+pub enum AuthorizerPlan {
+    /// Nobody: the route is open.
+    Open,
+    /// A Lua script.
+    Lua(LuaAuthorizerPlan),
+    /// The declared authorizer cannot decide in this build or configuration: requests are refused.
+    Unavailable(Box<str>),
+}
+
+/// A Lua authorizer and what must be there before it runs.
+#[derive(Debug)]
+pub struct LuaAuthorizerPlan {
+    /// The script.
+    pub script: ScriptId,
+    /// What identifies the caller; a request that lacks one is refused without running the script.
+    pub identity: Box<[ValueSource]>,
+    /// What the first identity source must match as a whole.
+    pub validation: Option<Regex>,
+}
+
+/// One use of a plugin.
+#[derive(Debug)]
+pub struct PluginPlan {
+    /// The plugin's name.
+    pub name: Box<str>,
+    /// The script.
+    pub script: ScriptId,
+    /// Its settings, checked.
+    pub config: ConfigId,
+    /// Whether it acts on the integration request.
+    pub on_request: bool,
+    /// Whether it acts on the method response.
+    pub on_response: bool,
+}
+
+impl RoutePlan {
+    /// A route that answers 500: for tests of what finds routes.
+    #[cfg(test)]
+    pub(crate) fn for_tests(key: &str) -> Self {
+        let resource_path = key.split_once(' ').map_or(key, |(_, path)| path);
+        Self {
+            facts: Arc::new(RouteFacts {
+                key: key.into(),
+                resource_path: resource_path.into(),
+                ..RouteFacts::default()
+            }),
+            answers_head: true,
+            body_bytes_max: None,
+            buffer_bytes_max: 0,
+            required_parameters: Box::default(),
+            body_models: Box::default(),
+            reads_request_body: false,
+            keeps_request_headers: false,
+            guards: Box::default(),
+            authorizer: AuthorizerPlan::Open,
+            authorize: Box::default(),
+            plugins: Box::default(),
+            scripts: None,
+            integration: IntegrationPlan::Unavailable("test".into()),
+        }
+    }
+}

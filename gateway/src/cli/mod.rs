@@ -1,0 +1,66 @@
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 done, 1 failed, 64 wrong usage, 65 invalid configuration (as in BSD's `sysexits.h`).
+
+mod dev;
+mod explain;
+mod run;
+mod schema;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+/// The configuration has errors.
+const INVALID_CONFIGURATION: u8 = 65;
+/// The command line is wrong.
+const WRONG_USAGE: u8 = 64;
+
+/// A self-hosted API gateway that people script in Lua.
+#[derive(Parser)]
+#[command(name = "moongate", version, about, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a project on this machine and reload it whenever a file changes.
+    Dev(dev::Arguments),
+    /// Serve a project in production.
+    #[command(visible_alias = "serve")]
+    Run(run::Arguments),
+    /// Check a project and say everything that is wrong with it.
+    Validate(validate::Arguments),
+    /// Print the JSON Schema of configuration documents.
+    Schema,
+    /// Say what an error or warning code means.
+    Explain(explain::Arguments),
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_question = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A closed pipe is nobody's fault.
+            let _ = error.print();
+            return if is_question { ExitCode::SUCCESS } else { ExitCode::from(WRONG_USAGE) };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Dev(arguments) => dev::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Validate(arguments) => validate::run(arguments),
+        Command::Schema => schema::run(),
+        Command::Explain(arguments) => explain::run(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("moongate: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,193 @@
+//! From the project's folder to the published snapshot, once at the start and again whenever a file changes.
+//!
+//! Everything here runs off the worker threads. A project with an error is not published: what was served goes on being served.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use moongate_config::{Issue, Project, Sources};
+use moongate_lua::Limits;
+use moongate_policy::LocalSecrets;
+use moongate_runtime::compile::Compiler;
+use moongate_runtime::{Published, Snapshot};
+use notify::{EventKind, RecursiveMode, Watcher};
+
+use crate::folder;
+
+/// How long the folder must be quiet before it is read: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(15);
+
+/// How long a folder that is never quiet is waited for.
+const QUIET_MAX: Duration = Duration::from_millis(100);
+
+/// Loads a project's folder again and again.
+pub(crate) struct Loader {
+    root: PathBuf,
+    compiler: Compiler,
+    revision: u64,
+}
+
+/// What loading gave.
+pub(crate) struct Loaded {
+    /// The snapshot, unless there is an error among the issues.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Everything that is wrong, with positions.
+    pub(crate) issues: Vec<Issue>,
+    /// The texts, by which problems are shown.
+    pub(crate) sources: Sources,
+    /// Documents, routes and scripts, for telling.
+    pub(crate) size: Size,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+/// How much a project holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) files: usize,
+    pub(crate) routes: usize,
+    pub(crate) scripts: usize,
+}
+
+impl Loaded {
+    /// Whether it cannot be served.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.issues.iter().any(Issue::is_error)
+    }
+}
+
+impl Loader {
+    /// A loader for a folder.
+    pub(crate) fn new(root: &Path, workers: usize, limits: Limits) -> Self {
+        let secrets = Box::new(LocalSecrets::new(root));
+        Self { root: root.to_owned(), compiler: Compiler::new(workers, limits, secrets), revision: 0 }
+    }
+
+    /// Reads, checks and compiles the project.
+    ///
+    /// # Errors
+    ///
+    /// When the folder itself cannot be read.
+    pub(crate) fn load(&mut self) -> io::Result<Loaded> {
+        let started = Instant::now();
+        let (sources, mut issues) = folder::read(&self.root)?;
+        let (project, found) = Project::load(sources);
+        issues.extend(found);
+        let mut snapshot = None;
+        if !issues.iter().any(Issue::is_error) {
+            let outcome = self.compiler.compile(&project, self.revision + 1);
+            issues.extend(outcome.issues);
+            snapshot = outcome.snapshot;
+        }
+        project.resolve(&mut issues);
+        if issues.iter().any(Issue::is_error) {
+            snapshot = None;
+        }
+        if snapshot.is_some() {
+            self.revision += 1;
+        }
+        let scripts = project.sources.files.keys().filter(|name| name.ends_with(".lua")).count();
+        let size = Size {
+            files: project.apis.len() + project.domains.len(),
+            routes: project.apis.iter().map(|api| api.config.routes.len()).sum(),
+            scripts,
+        };
+        Ok(Loaded { snapshot, issues, sources: project.sources, size, took: started.elapsed() })
+    }
+}
+
+/// What became of a change.
+pub(crate) enum Change<'loaded> {
+    /// It is served, as this revision.
+    Published(u64, &'loaded Loaded),
+    /// It has errors; the last good configuration is still served.
+    Refused(&'loaded Loaded),
+    /// The folder could not be read.
+    Failed(io::Error),
+}
+
+/// Publishes what was loaded and tells what became of it.
+pub(crate) fn publish(published: &Published, loaded: io::Result<Loaded>, tell: &(dyn Fn(Change<'_>) + Send + Sync)) {
+    let mut loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return tell(Change::Failed(error)),
+    };
+    match loaded.snapshot.take() {
+        Some(snapshot) => {
+            let revision = snapshot.revision;
+            published.store(snapshot);
+            tell(Change::Published(revision, &loaded));
+        }
+        None => tell(Change::Refused(&loaded)),
+    }
+}
+
+/// Watches the folder on a thread of its own, for as long as the process runs.
+///
+/// # Errors
+///
+/// When the folder cannot be watched.
+pub(crate) fn watch(
+    mut loader: Loader,
+    published: Arc<Published>,
+    tell: Arc<dyn Fn(Change<'_>) + Send + Sync>,
+) -> anyhow::Result<()> {
+    let (sender, changes) = mpsc::channel();
+    let root = loader.root.clone();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let is_change = !matches!(event.kind, EventKind::Access(_));
+        if is_change && (event.paths.is_empty() || event.paths.iter().any(|path| folder::is_relevant(&root, path))) {
+            // The receiver lives as long as the process.
+            let _ = sender.send(());
+        }
+    })?;
+    watcher.watch(&loader.root, RecursiveMode::Recursive)?;
+    std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+        let _watcher = watcher;
+        while changes.recv().is_ok() {
+            wait_until_quiet(&changes);
+            publish(&published, loader.load(), &*tell);
+        }
+    })?;
+    Ok(())
+}
+
+fn wait_until_quiet(changes: &mpsc::Receiver<()>) {
+    let began = Instant::now();
+    while began.elapsed() < QUIET_MAX {
+        match changes.recv_timeout(QUIET) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Loads the folder again on every SIGHUP, on a thread of its own.
+///
+/// # Errors
+///
+/// When the thread cannot be started.
+pub(crate) fn on_hangup(
+    mut loader: Loader,
+    published: Arc<Published>,
+    tell: Arc<dyn Fn(Change<'_>) + Send + Sync>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+            let Ok(mut hangup) = hangup else {
+                tracing::error!("SIGHUP cannot be received: the configuration is not reloaded");
+                return;
+            };
+            while hangup.recv().await.is_some() {
+                publish(&published, loader.load(), &*tell);
+            }
+        });
+    })?;
+    Ok(())
+}

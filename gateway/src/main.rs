@@ -1,0 +1,23 @@
+//! `moongate`: one binary, composed here. The only crate that knows all others.
+
+#![forbid(unsafe_code)]
+
+mod access_log;
+mod cli;
+mod explain;
+mod folder;
+mod follow;
+mod output;
+mod roles;
+mod settings;
+mod telemetry;
+
+use std::process::ExitCode;
+
+/// Requests are short and make many small allocations; so do scripts. Measured against glibc's: 7 to 10 % less processor time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

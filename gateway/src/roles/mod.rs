@@ -1,0 +1,3 @@
+//! What a process can be.
+
+pub(crate) mod proxy;

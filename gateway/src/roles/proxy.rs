@@ -1,0 +1,95 @@
+//! The data plane: listeners, workers, and the snapshot they serve.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moongate_proxy::tls::Certificates;
+use moongate_proxy::{Addresses, Listen, Options, Server};
+use moongate_runtime::Published;
+use moongate_runtime::pipeline::Behaviour;
+
+use crate::access_log;
+use crate::settings::{AccessLog, Settings};
+
+/// How long listeners have to come up.
+const START: Duration = Duration::from_secs(10);
+
+/// A proxy whose addresses are reserved.
+pub(crate) struct Proxy {
+    server: Server,
+}
+
+impl Proxy {
+    /// Reserves the addresses and reads the certificates.
+    ///
+    /// # Errors
+    ///
+    /// When an address is taken or a certificate cannot be used.
+    pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let https = match &settings.tls {
+            Some((address, pairs)) => Some((*address, Certificates::read(pairs)?)),
+            None => None,
+        };
+        let server = Server::bind(Listen { http: settings.listen, https, health: settings.health_listen })?;
+        Ok(Self { server })
+    }
+
+    /// Where it will listen.
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.server.addresses()
+    }
+
+    /// Serves until the process is told to end; `ready` is called once, when all listeners accept.
+    ///
+    /// # Errors
+    ///
+    /// When TLS or the access log cannot be set up.
+    pub(crate) fn run(
+        self,
+        settings: &Settings,
+        access_log: AccessLog,
+        shows_details: bool,
+        published: Arc<Published>,
+        ready: impl FnOnce(Addresses) + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let addresses = self.addresses();
+        let options = Options {
+            workers: settings.workers,
+            limits: settings.limits,
+            behaviour: Behaviour { shows_details },
+            drain: settings.drain,
+            listener: access_log::listener(access_log)?,
+            published,
+            end: || std::process::exit(0),
+        };
+        std::thread::Builder::new().name("start".to_owned()).spawn(move || {
+            let all = [Some(addresses.http), addresses.https, Some(addresses.health)];
+            if all.into_iter().flatten().all(accepts) {
+                ready(addresses);
+            }
+        })?;
+        self.server.run(options)?;
+        Ok(())
+    }
+}
+
+/// Waits until somebody accepts on an address. Workers bind their sockets themselves, so this is how one sees that they have.
+fn accepts(address: SocketAddr) -> bool {
+    let reachable = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()))
+        }
+        other => other,
+    };
+    let deadline = Instant::now() + START;
+    while Instant::now() < deadline {
+        if TcpStream::connect_timeout(&reachable, Duration::from_secs(1)).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tracing::error!(%address, "nobody accepts connections");
+    false
+}

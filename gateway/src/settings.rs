@@ -1,0 +1,200 @@
+//! Settings of one process: where it listens, how many workers it has, what clients and scripts may take.
+//!
+//! Order: flag, then environment (`MOONGATE_LISTEN`, ...), then the file (`moongate.yaml`), then the default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use moongate_config::{Issue, Sources, decode, source};
+use moongate_lua::Limits as ScriptLimits;
+use moongate_proxy::Limits;
+use serde::Deserialize;
+
+/// The file settings stand in, at the project's root.
+pub(crate) const FILE: &str = "moongate.yaml";
+
+/// How long requests under way are waited for when the process is told to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Settings that flags and environment variables can give.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Flags {
+    /// Address for API traffic; port 0 takes a free port [default: 127.0.0.1:8080]
+    #[arg(long, env = "MOONGATE_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address for API traffic over TLS; needs certificates in `moongate.yaml` [default: none]
+    #[arg(long, env = "MOONGATE_TLS_LISTEN", value_name = "ADDRESS")]
+    tls_listen: Option<SocketAddr>,
+    /// Address for /healthz, /readyz and /metrics [default: 127.0.0.1:9090]
+    #[arg(long, env = "MOONGATE_HEALTH_LISTEN", value_name = "ADDRESS")]
+    health_listen: Option<SocketAddr>,
+    /// Worker threads [default: one per processor]
+    #[arg(long, env = "MOONGATE_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// What is printed about each request
+    #[arg(long, env = "MOONGATE_ACCESS_LOG", value_name = "FORM")]
+    access_log: Option<AccessLog>,
+    /// How messages of the process are printed
+    #[arg(long, env = "MOONGATE_OUTPUT", value_name = "FORM", default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// What is printed about each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessLog {
+    /// Nothing.
+    None,
+    /// A line for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// How messages of the process are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// The settings file. All of it is optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SettingsFile {
+    listen: Option<SocketAddr>,
+    tls: Option<TlsFile>,
+    health_listen: Option<SocketAddr>,
+    workers: Option<u16>,
+    access_log: Option<AccessLog>,
+    drain_seconds: Option<u32>,
+    limits: LimitsFile,
+    scripts: ScriptsFile,
+}
+
+/// The TLS listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsFile {
+    listen: SocketAddr,
+    certificates: Vec<CertificateFile>,
+}
+
+/// A certificate chain and its key, as PEM files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateFile {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+}
+
+/// What a client may take.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    head_timeout_ms: Option<u32>,
+    idle_timeout_ms: Option<u32>,
+    stall_timeout_ms: Option<u32>,
+    head_bytes_max: Option<u32>,
+    connections_max: Option<u32>,
+    streams_max: Option<u32>,
+}
+
+/// What one run of a script may take.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ScriptsFile {
+    cpu_ms: Option<u32>,
+    wall_ms: Option<u32>,
+    memory_bytes: Option<u32>,
+}
+
+/// Settings of one process, from all sources.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: Option<(SocketAddr, Vec<(PathBuf, PathBuf)>)>,
+    pub(crate) health_listen: SocketAddr,
+    pub(crate) workers: usize,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) output: Output,
+    pub(crate) drain: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) scripts: ScriptLimits,
+}
+
+impl Settings {
+    /// Puts the settings together. `root` is the folder that file names in the settings file are relative to.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the settings file.
+    pub(crate) fn read(flags: Flags, sources: &Sources, root: &Path) -> Result<Self, Vec<Issue>> {
+        let file = match sources.files.get(FILE) {
+            Some(text) => read_file(text)?,
+            None => SettingsFile::default(),
+        };
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let tls = file.tls.map(|tls| {
+            let pairs =
+                tls.certificates.iter().map(|pair| (root.join(&pair.certificate_file), root.join(&pair.key_file)));
+            (flags.tls_listen.unwrap_or(tls.listen), pairs.collect())
+        });
+        if tls.is_none() && flags.tls_listen.is_some() {
+            let issue = Issue::error("E012", FILE, "/tls", "a TLS listener needs certificates");
+            return Err(vec![issue.help("add `tls:` with `listen` and `certificates` to `moongate.yaml`")]);
+        }
+        Ok(Self {
+            listen: flags.listen.or(file.listen).unwrap_or(local(8080)),
+            tls,
+            health_listen: flags.health_listen.or(file.health_listen).unwrap_or(local(9090)),
+            workers: flags.workers.or(file.workers).map_or(cores, usize::from).max(1),
+            access_log: flags.access_log.or(file.access_log),
+            output: flags.output,
+            drain: file.drain_seconds.map_or(DRAIN, |seconds| Duration::from_secs(seconds.into())),
+            limits: limits(&file.limits),
+            scripts: scripts(&file.scripts),
+        })
+    }
+}
+
+fn read_file(text: &str) -> Result<SettingsFile, Vec<Issue>> {
+    let node = source::parse(text, FILE)?;
+    if node.value == source::Value::Null {
+        return Ok(SettingsFile::default());
+    }
+    let mut issues = Vec::new();
+    let file = decode::decode(&node, FILE, &mut issues);
+    match file {
+        Some(file) if !issues.iter().any(Issue::is_error) => Ok(file),
+        _ => Err(issues),
+    }
+}
+
+fn limits(file: &LimitsFile) -> Limits {
+    let default = Limits::default();
+    let millis = |value: Option<u32>, default| value.map_or(default, |value| Duration::from_millis(value.into()));
+    Limits {
+        head: millis(file.head_timeout_ms, default.head),
+        idle: millis(file.idle_timeout_ms, default.idle),
+        stall: millis(file.stall_timeout_ms, default.stall),
+        head_bytes_max: file.head_bytes_max.map_or(default.head_bytes_max, |bytes| bytes as usize),
+        connections_max: file.connections_max.map_or(default.connections_max, |count| count as usize),
+        streams_max: file.streams_max.unwrap_or(default.streams_max),
+    }
+}
+
+fn scripts(file: &ScriptsFile) -> ScriptLimits {
+    let default = ScriptLimits::default();
+    let millis = |value: Option<u32>, default| value.map_or(default, |value| Duration::from_millis(value.into()));
+    ScriptLimits {
+        cpu: millis(file.cpu_ms, default.cpu),
+        wall: millis(file.wall_ms, default.wall),
+        memory_bytes: file.memory_bytes.map_or(default.memory_bytes, |bytes| bytes as usize),
+    }
+}

@@ -1,0 +1,19 @@
+//! Moongate tested as its users meet it: a real process, real sockets, files on disk.
+//!
+//! One binary, so that it links once. `harness_self` checks the tools the others rely on.
+
+#![forbid(unsafe_code)]
+
+mod bad_input;
+mod dependencies;
+mod examples;
+mod harness_self;
+mod lua;
+mod petstore;
+mod proxying;
+mod readme;
+mod reload;
+mod routing;
+mod streaming;
+mod upstream_faults;
+mod validate;

@@ -1,0 +1,164 @@
+//! Upstreams: real servers on ports of their own that record what reaches them, or misbehave in one chosen way.
+//!
+//! - [`Upstream::recording`] (also over TLS, also HTTP/2) answers as told and keeps every request as it came.
+//! - [`Upstream::faulty`] breaks off, stalls, lies about lengths and so on: see [`Fault`].
+//! - [`streaming`] has those that send or take bodies of any size, event by event, or both ways at once.
+
+mod answer;
+mod fault;
+mod http2;
+mod recorded;
+mod server;
+pub mod streaming;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use answer::Answer;
+pub use fault::Fault;
+pub use recorded::Recorded;
+
+use crate::certificates::Certificate;
+use crate::wait::{SOON, wait_for, wait_until};
+use server::{Connection, Server, Shared};
+
+/// A running upstream. It stops, and its connections break, when the value is dropped.
+pub struct Upstream {
+    server: Server,
+    scheme: &'static str,
+}
+
+impl Upstream {
+    /// HTTP/1.1 with keep-alive: reads each request to its end, records it, and answers.
+    pub fn recording(answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self::plain(move |connection| serve(connection, &answer))
+    }
+
+    /// A recording upstream that always gives the same text.
+    pub fn text(text: &'static str) -> Self {
+        Self::recording(move |_| Answer::text(text))
+    }
+
+    /// The same over TLS, HTTP/1.1 only.
+    pub fn tls(certificate: &Certificate, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        let handler = Arc::new(move |connection: &mut Connection| serve(connection, &answer));
+        Self { server: Server::start(Some(certificate.acceptor(&[b"http/1.1"])), handler), scheme: "https" }
+    }
+
+    /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3).
+    pub fn h2c(answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self { server: http2::start(None, Arc::new(answer)), scheme: "http" }
+    }
+
+    /// HTTP/2 over TLS, offered through ALPN.
+    pub fn h2(certificate: &Certificate, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self { server: http2::start(Some(certificate.acceptor(&[b"h2"])), Arc::new(answer)), scheme: "https" }
+    }
+
+    /// Misbehaves in one way.
+    pub fn faulty(fault: Fault) -> Self {
+        match fault {
+            Fault::AcceptNever => Self { server: fault::accept_never(), scheme: "http" },
+            other => Self::plain(move |connection| fault::misbehave(other, connection)),
+        }
+    }
+
+    /// Answers when it has read the head, before the body, and goes on reading (and counting) the body.
+    pub fn early_answer(answer: Answer) -> Self {
+        Self::plain(move |connection| {
+            let Some((request, mut body)) = connection.request_head()? else { return Ok(()) };
+            connection.record(request);
+            connection.wire.send(answer.to_bytes("POST"))?;
+            connection.count_body(&mut body)
+        })
+    }
+
+    fn plain(handler: impl Fn(&mut Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { server: Server::start(None, Arc::new(handler)), scheme: "http" }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// Its URL without a path: `http://127.0.0.1:PORT`; over TLS the host is `localhost`, which is in the certificate.
+    pub fn url(&self) -> String {
+        match self.scheme {
+            "https" => format!("https://localhost:{}", self.address().port()),
+            scheme => format!("{scheme}://{}", self.address()),
+        }
+    }
+
+    /// What was recorded so far, in the order in which requests were complete.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared().requests.lock().expect("no test panics while it records").clone()
+    }
+
+    /// The only request there was.
+    ///
+    /// # Panics
+    ///
+    /// When there was none, or several.
+    #[track_caller]
+    pub fn only_request(&self) -> Recorded {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "not exactly one request: {requests:#?}");
+        requests.remove(0)
+    }
+
+    /// The latest request.
+    ///
+    /// # Panics
+    ///
+    /// When there was none.
+    #[track_caller]
+    pub fn last_request(&self) -> Recorded {
+        self.requests().pop().expect("the upstream was reached")
+    }
+
+    /// Waits until there were so many requests.
+    #[track_caller]
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Recorded> {
+        wait_for("requests at the upstream", SOON, || Some(self.requests()).filter(|requests| requests.len() >= count))
+    }
+
+    /// Forgets what was recorded.
+    pub fn forget(&self) {
+        self.shared().requests.lock().expect("no test panics while it records").clear();
+    }
+
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
+        self.shared().accepted()
+    }
+
+    /// Waits until so many of the accepted connections have ended.
+    #[track_caller]
+    pub fn wait_for_closed(&self, count: usize) {
+        wait_until("closed connections at the upstream", SOON, || self.shared().closed() >= count);
+    }
+
+    /// Bytes of bodies that were read, by the upstreams that do not keep them.
+    pub fn body_bytes(&self) -> u64 {
+        self.shared().body_bytes()
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.server.shared
+    }
+}
+
+/// Reads requests, records them and answers, until either side closes.
+fn serve(connection: &mut Connection, answer: &dyn Fn(&Recorded) -> Answer) -> io::Result<()> {
+    while let Some(request) = connection.request()? {
+        let answer = answer(&request);
+        connection.wire.send(answer.to_bytes(&request.method))?;
+        if answer.closes() || request.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        {
+            break;
+        }
+    }
+    Ok(())
+}
