@@ -29,11 +29,9 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// A printer for a form. Colours go to terminals only, and never where `NO_COLOR` is set.
+    /// A printer for a form.
     pub(crate) fn new(form: Output) -> Self {
-        let color =
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { form, color }
+        Self { form, color: has_color() }
     }
 
     /// Prints problems.
@@ -85,6 +83,11 @@ impl Printer {
         line(&format!("not loaded ({}), still serving the last good configuration", explain::count(&loaded.issues)));
         self.issues(&loaded.issues, &loaded.sources);
     }
+}
+
+/// Whether messages on standard error have colours: on terminals only, and never where `NO_COLOR` is set.
+pub(crate) fn has_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn event(event: &Event) {

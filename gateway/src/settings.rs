@@ -198,3 +198,25 @@ fn scripts(file: &ScriptsFile) -> ScriptLimits {
         memory_bytes: file.memory_bytes.map_or(default.memory_bytes, |bytes| bytes as usize),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_s_settings_are_valid() {
+        let manual = include_str!("../config/README.md");
+        let block = manual.split("```yaml\n").find(|text| text.starts_with("listen:")).expect("the settings' block");
+        let file = read_file(block.split("```").next().unwrap_or_default()).expect("no problem");
+        assert_eq!((file.workers, file.scripts.cpu_ms, file.limits.streams_max), (Some(4), Some(50), Some(128)));
+    }
+
+    #[test]
+    fn unknown_and_wrong_settings_are_refused_with_their_place() {
+        let cases = [("listne: 127.0.0.1:1\n", "E014"), ("workers: many\n", "E010"), ("tls: { listen: x }\n", "E0")];
+        for (text, code) in cases {
+            let issues = read_file(text).expect_err(text);
+            assert!(issues.iter().any(|issue| issue.code.starts_with(code) && issue.span.is_some()), "{text}: {issues:?}");
+        }
+    }
+}

@@ -21,8 +21,8 @@ fn client(upstream: &Upstream) -> Client {
 
 /// Sends a plain `GET` and returns what comes back, or the kind of failure.
 fn outcome(upstream: &Upstream) -> Result<(u16, String), ErrorKind> {
-    let mut connection = client(upstream).connect();
-    // The upstream may be gone before everything is sent.
+    // The upstream may be gone before everything is sent, or before the connection was noticed.
+    let mut connection = client(upstream).try_connect().map_err(|error| error.kind())?;
     drop(connection.send_request("GET", "/", &[], b""));
     connection.response_to("GET").map(|response| (response.status, response.text())).map_err(|error| error.kind())
 }

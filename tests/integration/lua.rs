@@ -162,7 +162,10 @@ fn a_script_without_end_is_killed_while_a_hundred_other_requests_succeed() {
     let response = gateway.get("/s/endless").expect_status(500);
     assert_eq!(response.json()["error"], "configuration_error");
     let detail = response.json()["detail"].as_str().unwrap_or_default().to_owned();
-    assert!(detail.contains("lua/endless.lua") && detail.contains("50 ms"), "script and budget are not named: {detail}");
+    assert!(
+        detail.contains("lua/endless.lua") && detail.contains("50 ms"),
+        "script and budget are not named: {detail}"
+    );
     load.wait_for_more(100);
     let report = load.stop();
     assert!(
@@ -173,14 +176,15 @@ fn a_script_without_end_is_killed_while_a_hundred_other_requests_succeed() {
         report.failures.first()
     );
 
-    // The machine may be busy with other tests: the best of a few attempts shows what the gateway does.
-    let quickest = (0..5).map(|_| {
-        let start = Instant::now();
+    // Processor time, as the budget is: the machine may be busy with other tests. The best of a few attempts shows what a kill
+    // costs beside whatever else the gateway does.
+    let least = (0..5).map(|_| {
+        let before = gateway.process().cpu_time();
         gateway.get("/s/endless").expect_status(500);
-        start.elapsed()
+        gateway.process().cpu_time() - before
     });
-    let quickest = quickest.min().expect("five attempts");
-    assert!(quickest < CPU_BUDGET * 2, "the script was killed after {quickest:?}");
+    let least = least.min().expect("five attempts");
+    assert!(least < CPU_BUDGET * 2, "the script was killed after {least:?} of processor time");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Editing a project while it is served.
 
 use moongate_tests::load::Load;
+use moongate_tests::upstream::Fault;
 use moongate_tests::wait::{SOON, wait_until};
 use moongate_tests::{Answer, Gateway, Upstream};
 
@@ -137,7 +138,7 @@ fn a_gateway_that_is_told_to_stop_finishes_what_it_began() {
     connection.send_request("GET", "/p/", &[], b"").expect("sent");
     let (_, mut body) = connection.response_head_to("GET").expect("a head");
     gateway.process().signal("TERM");
-    wait_until("the gateway to drain", SOON, || gateway.health("/readyz").status == 503);
+    wait_until("the listeners to close", SOON, || gateway.client().try_connect().is_err());
     events.send("last".to_owned()).expect("the upstream is there");
     drop(events);
     assert_eq!(connection.piece(&mut body).expect("more of the body"), Some(&b"data: last\n\n"[..]));
@@ -155,4 +156,43 @@ fn an_interrupt_ends_it_quickly() {
     let start = std::time::Instant::now();
     gateway.stop("INT");
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "it took {:?}", start.elapsed());
+}
+
+/// Requests that wait for their upstream while the script behind it is edited.
+const IN_FLIGHT: usize = 1_000;
+
+#[test]
+fn a_thousand_requests_in_flight_over_an_edit_all_end_well() {
+    let upstream = Upstream::faulty(Fault::SlowHead(std::time::Duration::from_secs(3)));
+    let api = format!(
+        "api: shop
+routes:
+  - match: GET /slow
+    integration:
+      type: http
+      uri: {}/
+      responses:
+        - status_code: 200
+          response_templates: {{ application/json: {{ file: lua/version.lua }} }}
+",
+        upstream.url()
+    );
+    let gateway = Gateway::builder().file("apis/shop.yaml", &api).file("lua/version.lua", &template(1)).start();
+    let mut waiting: Vec<_> = (0..IN_FLIGHT)
+        .map(|_| {
+            let mut connection = gateway.client().connect();
+            connection.send_request("GET", "/shop/slow", &[], b"").expect("sent");
+            connection
+        })
+        .collect();
+    wait_until("a thousand requests in flight", SOON, || {
+        gateway.metric("gateway_requests_in_flight", &[]) >= IN_FLIGHT as f64
+    });
+    assert_eq!(gateway.edit_and_wait("lua/version.lua", &template(2))["event"], "reloaded");
+    assert!(gateway.metric("gateway_requests_in_flight", &[]) > 0.0, "the edit came while requests were in flight");
+    for connection in &mut waiting {
+        let response = connection.response_to("GET").expect("an answer").expect_status(200);
+        // A request ends with the configuration it began with.
+        assert_eq!(response.json()["version"], 1);
+    }
 }

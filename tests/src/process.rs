@@ -176,6 +176,17 @@ impl Process {
         self.status_kib("VmHWM:")
     }
 
+    /// Processor time of all its threads since the start (source: kernel documentation, `sched-stats`).
+    pub fn cpu_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process is running");
+        let nanoseconds = tasks.filter_map(|task| {
+            // A thread may end while it is looked at.
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
     /// Starts a new measurement of the most resident memory (source: proc(5), `clear_refs`).
     pub fn reset_rss_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("a process of ours");
