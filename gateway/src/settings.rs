@@ -216,7 +216,10 @@ mod tests {
         let cases = [("listne: 127.0.0.1:1\n", "E014"), ("workers: many\n", "E010"), ("tls: { listen: x }\n", "E0")];
         for (text, code) in cases {
             let issues = read_file(text).expect_err(text);
-            assert!(issues.iter().any(|issue| issue.code.starts_with(code) && issue.span.is_some()), "{text}: {issues:?}");
+            assert!(
+                issues.iter().any(|issue| issue.code.starts_with(code) && issue.span.is_some()),
+                "{text}: {issues:?}"
+            );
         }
     }
 }

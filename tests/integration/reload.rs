@@ -139,6 +139,7 @@ fn a_gateway_that_is_told_to_stop_finishes_what_it_began() {
     let (_, mut body) = connection.response_head_to("GET").expect("a head");
     gateway.process().signal("TERM");
     wait_until("the listeners to close", SOON, || gateway.client().try_connect().is_err());
+    assert_eq!(gateway.health("/readyz").status, 503, "load balancers hear of it");
     events.send("last".to_owned()).expect("the upstream is there");
     drop(events);
     assert_eq!(connection.piece(&mut body).expect("more of the body"), Some(&b"data: last\n\n"[..]));

@@ -1,38 +1,82 @@
-//! `/healthz`, `/readyz` and `/metrics`, on a listener and a thread of their own.
+//! `/healthz`, `/readyz` and `/metrics`, on a listener and a thread of their own, which go on while the process drains: whoever asks
+//! then hears 503 instead of nothing.
 //!
 //! `/healthz` answers 200 as long as the process can answer at all. `/readyz` answers 200 when a configuration is compiled on every
 //! worker and the process is not draining, else 503 with the reason: a load balancer sends traffic by it.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pingora_core::apps::ServerApp;
-use pingora_core::protocols::Stream;
-use pingora_core::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use crate::downstream::Shared;
 
 /// Longest a head may take here; also how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(10);
 
+/// Most connections at a time: this listener is for a few probes and scrapers.
+const CONNECTIONS_MAX: usize = 256;
+
+/// How long accepting pauses when the system has no descriptor to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Answers questions about the process.
 pub(crate) struct Health {
     pub(crate) shared: Arc<Shared>,
 }
 
-#[async_trait]
-impl ServerApp for Health {
-    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+/// Serves on a thread of its own until the process ends.
+///
+/// # Errors
+///
+/// When the thread or its runtime cannot be started.
+pub(crate) fn start(health: Health, listener: std::net::TcpListener) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    listener.set_nonblocking(true)?;
+    let health = Arc::new(health);
+    std::thread::Builder::new().name("health".to_owned()).spawn(move || {
+        if let Err(error) = runtime.block_on(serve(&health, listener)) {
+            tracing::error!(%error, "health and metrics are not served");
+        }
+    })?;
+    Ok(())
+}
+
+async fn serve(health: &Arc<Health>, listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "health connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let health = Arc::clone(health);
+        tokio::spawn(async move {
+            health.connection(stream).await;
+            drop(place);
+        });
+    }
+}
+
+impl Health {
+    async fn connection(&self, stream: TcpStream) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let answer = self.answer(&request);
             async move { Ok::<_, Infallible>(answer) }
@@ -45,11 +89,8 @@ impl ServerApp for Health {
         if let Err(error) = served {
             tracing::debug!(%error, "health connection ended");
         }
-        None
     }
-}
 
-impl Health {
     fn answer(&self, request: &hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (status, text) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, "ok\n".to_owned()),

@@ -5,7 +5,7 @@
 //! the workers ask for it, and an address that is taken is an error now and not thirty seconds of retries.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use pingora_core::listeners::TcpSocketOptions;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,8 +13,23 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// An address that is ours until this is dropped.
 pub(crate) struct Reserved {
     pub(crate) address: SocketAddr,
-    _socket: Socket,
+    socket: Socket,
 }
+
+impl Reserved {
+    /// Listens on the address with the reserving socket itself, for what has one listener only.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub(crate) fn listen(&self) -> io::Result<TcpListener> {
+        self.socket.listen(BACKLOG)?;
+        Ok(self.socket.try_clone()?.into())
+    }
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1_024;
 
 /// Reserves an address; port 0 gets a free port.
 ///
@@ -27,7 +42,7 @@ pub(crate) fn reserve(address: SocketAddr) -> io::Result<Reserved> {
     let address = local_address(&alone)?;
     drop(alone);
     let shared = socket(address, true)?;
-    Ok(Reserved { address, _socket: shared })
+    Ok(Reserved { address, socket: shared })
 }
 
 fn socket(address: SocketAddr, shares_port: bool) -> io::Result<Socket> {

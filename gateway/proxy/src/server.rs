@@ -1,7 +1,7 @@
 //! Workers, listeners, and the end of the process.
 //!
 //! One Pingora service per worker, each with one thread of its own and the same addresses. On SIGTERM the process drains: its
-//! listeners close, connections end after the request they are in, and when none is left, or the drain's time is up, the process
+//! API listeners close, `/readyz` turns 503, connections end after the request they are in, and when none is left, or the drain's time is up, the process
 //! ends. SIGINT ends it at once.
 
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::downstream::{Engine, Limits, Listener, Shared};
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::listeners::{self, Reserved};
 use crate::tls::{Certificates, TlsError};
 
@@ -142,11 +142,10 @@ impl Server {
             }
             server.add_service(service);
         }
-        let mut health = Service::new("health".to_owned(), Health { shared: Arc::clone(&shared) });
-        health.threads = Some(1);
-        let (address, socket) = listeners::for_worker(self.health.address, 0);
-        health.add_tcp_with_settings(&address, socket);
-        server.add_service(health);
+        let listener = self.health.listen();
+        listener
+            .and_then(|listener| health::start(Health { shared: Arc::clone(&shared) }, listener))
+            .map_err(|source| ServerError::Listen { address: self.health.address, source })?;
         let end = End { drain, longest: options.drain, shared, end: options.end };
         server.run(RunArgs { shutdown_signal: Box::new(end) });
         Ok(())
