@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moongate_proxy::tls::Certificates;
-use moongate_proxy::{Addresses, Listen, Options, Server};
+use moongate_proxy::{Addresses, Listen, Options, Server, ServerError};
 use moongate_runtime::Published;
 use moongate_runtime::pipeline::Behaviour;
 
@@ -31,8 +31,8 @@ impl Proxy {
             Some((address, pairs)) => Some((*address, Certificates::read(pairs)?)),
             None => None,
         };
-        let server = Server::bind(Listen { http: settings.listen, https, health: settings.health_listen })?;
-        Ok(Self { server })
+        let server = Server::bind(Listen { http: settings.listen, https, health: settings.health_listen });
+        Ok(Self { server: server.map_err(with_advice)? })
     }
 
     /// Where it will listen.
@@ -72,6 +72,17 @@ impl Proxy {
         self.server.run(options)?;
         Ok(())
     }
+}
+
+/// What to do about an address that is taken.
+fn with_advice(error: ServerError) -> anyhow::Error {
+    let is_taken =
+        matches!(&error, ServerError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse);
+    if is_taken {
+        let advice = "another process listens there; choose another address with --listen or --health-listen";
+        return anyhow::anyhow!("{error}: {advice}");
+    }
+    anyhow::Error::new(error)
 }
 
 /// Waits until somebody accepts on an address. Workers bind their sockets themselves, so this is how one sees that they have.
