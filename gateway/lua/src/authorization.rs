@@ -59,7 +59,7 @@ impl Authorization {
             Value::Text(b"isAuthorized") => reader.is_authorized(value),
             Value::Text(b"policyDocument") => reader.policy(value, stop),
             Value::Text(b"principalId") => {
-                reader.result.principal = reader.optional_text("principalId", value)?.map(Arc::from);
+                reader.result.principal = reader.optional_text("principalId", value)?;
                 Ok(())
             }
             Value::Text(b"usageIdentifierKey") => {
@@ -128,7 +128,7 @@ impl Reader {
             let Value::Text(key) = key else {
                 return Err(BadResult(format!("a key of `context` must be a string, not {}", key.type_name())));
             };
-            let name = self.text("a key of `context`", key)?;
+            let name: Box<str> = self.text("a key of `context`", key)?;
             let scalar = match value {
                 Value::Boolean(truth) => Scalar::Bool(truth),
                 Value::Number(number) if number.is_finite() => Scalar::Number(number),
@@ -145,7 +145,11 @@ impl Reader {
         })
     }
 
-    fn optional_text(&mut self, name: &str, value: Value<'_>) -> Result<Option<Box<str>>, BadResult> {
+    fn optional_text<T: for<'text> From<&'text str>>(
+        &mut self,
+        name: &str,
+        value: Value<'_>,
+    ) -> Result<Option<T>, BadResult> {
         match value {
             Value::Text(text) => self.text(name, text).map(Some),
             Value::Null => Ok(None),
@@ -153,7 +157,7 @@ impl Reader {
         }
     }
 
-    fn text(&mut self, name: &str, text: &[u8]) -> Result<Box<str>, BadResult> {
+    fn text<T: for<'text> From<&'text str>>(&mut self, name: &str, text: &[u8]) -> Result<T, BadResult> {
         self.count(text.len())?;
         let text = std::str::from_utf8(text).map_err(|_| BadResult(format!("{name} is not UTF-8")))?;
         Ok(text.into())

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -30,13 +31,23 @@ pub fn set_worker(index: usize) {
 /// A bank is built off the workers and then used by them. Dropping it frees its machines, on whatever thread that is.
 pub struct Bank {
     slots: Box<[Mutex<SendVm>]>,
+    phases: Box<[Phases]>,
 }
 
 /// The machine of this thread, for as long as the guard lives.
 ///
-/// Take it, make one call, drop it: another thread may wait for it. It is not `Send`, so a future that has to be cannot hold
-/// it over an `await`; no other future may do so either.
-pub struct VmGuard<'bank>(MutexGuard<'bank, SendVm>);
+/// Take it, make one call, drop it: another thread may wait for it, and this thread would wait for itself if it took it twice.
+/// It is not `Send`, so a future that has to be cannot hold it over an `await`; no other future may do so either.
+///
+/// ```compile_fail
+/// fn is_send<T: Send>() {}
+/// is_send::<moongate_lua::VmGuard<'static>>();
+/// ```
+pub struct VmGuard<'bank> {
+    vm: MutexGuard<'bank, SendVm>,
+    /// Whether the guard of a lock is `Send` depends on features that any other crate may switch on.
+    thread: PhantomData<*const ()>,
+}
 
 /// A machine that may be handed to another thread.
 struct SendVm(Vm);
@@ -66,9 +77,13 @@ impl Bank {
             ScriptError::new(ErrorKind::Internal, "", format!("the watchdog thread cannot be started: {error}"))
         })?;
         let set = Arc::new(set.clone());
-        let slots: Result<_, _> =
-            (0..workers.max(1)).map(|_| Ok(Mutex::new(SendVm(Vm::build(&set, limits)?)))).collect();
-        Ok(Self { slots: slots? })
+        let first = Vm::build(&set, limits)?;
+        let phases = first.all_phases();
+        let mut slots = vec![Mutex::new(SendVm(first))];
+        for _ in 1..workers {
+            slots.push(Mutex::new(SendVm(Vm::build(&set, limits)?)));
+        }
+        Ok(Self { slots: slots.into(), phases })
     }
 
     /// The machine of this thread. Waits while another thread uses it, which happens only to threads that are no workers.
@@ -79,12 +94,12 @@ impl Bank {
         {
             tracing::warn!(%error, "a script machine cannot be made anew, keeping the worn one");
         }
-        VmGuard(guard)
+        VmGuard { vm: guard, thread: PhantomData }
     }
 
     /// Which phases a plugin has; none for other scripts.
     pub fn phases(&self, id: ScriptId) -> Phases {
-        self.slots[0].lock().0.phases(id)
+        self.phases.get(id.index()).copied().unwrap_or_default()
     }
 }
 
@@ -98,13 +113,13 @@ impl Deref for VmGuard<'_> {
     type Target = Vm;
 
     fn deref(&self) -> &Vm {
-        &self.0.0
+        &self.vm.0
     }
 }
 
 impl DerefMut for VmGuard<'_> {
     fn deref_mut(&mut self) -> &mut Vm {
-        &mut self.0.0
+        &mut self.vm.0
     }
 }
 
@@ -112,7 +127,7 @@ impl Drop for VmGuard<'_> {
     fn drop(&mut self) {
         // A panic that passed through Luau has left calls behind that nobody will return from.
         if std::thread::panicking() {
-            self.0.0.wear_out();
+            self.vm.0.wear_out();
         }
     }
 }

@@ -10,14 +10,16 @@
 //! Rust without either side breaking the other.
 //!
 //! What is not bounded by the budgets is bounded by size: code without loops and calls has no place at which Luau lets
-//! itself be stopped, so a script of up to [`SOURCE_BYTES_MAX`] bytes that does nothing but compare two strings of several
-//! megabytes over and over, written out without a loop, runs to its end. Allocation ends such a run too.
+//! itself be stopped. A script of up to [`SOURCE_BYTES_MAX`] bytes that does nothing but compare two strings of several
+//! megabytes, or use one as a number, over and over and written out without a loop, runs to its end: seconds at worst. As
+//! soon as it allocates it ends like any other.
 
 #![deny(unsafe_code)]
 
 mod authorization;
 mod bank;
 mod budget;
+mod call;
 mod error;
 mod host;
 mod json;

@@ -5,11 +5,12 @@
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Table};
 
+use crate::call::Subject;
 use crate::error::{ErrorKind, ScriptError};
 use crate::machine::{Argument, Reference};
 use crate::sandbox::Sandbox;
 use crate::script::{Kind, Script};
-use crate::vm::{Subject, Vm};
+use crate::vm::Vm;
 
 /// A script in the machine.
 pub(crate) enum Loaded {

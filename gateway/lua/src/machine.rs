@@ -9,7 +9,7 @@ use std::ptr;
 use mlua::ffi;
 use mlua::{IntoLua, Lua, lua_State};
 
-use crate::budget::Limits;
+use crate::budget::Usage;
 use crate::host;
 use crate::run::{self, Run};
 use crate::stack::{Stack, Value};
@@ -102,10 +102,10 @@ impl Machine {
     }
 
     /// Begins a run on this thread. The machine must not be dropped before the answer, which its lifetime sees to.
-    pub(crate) fn enter<'visit>(&'visit self, lane: &'visit Lane, limits: &Limits) -> Visit<'visit> {
+    pub(crate) fn enter<'visit>(&'visit self, lane: &'visit Lane, budget: Usage) -> Visit<'visit> {
         // SAFETY: the callbacks are valid while the machine lives. It lives while the answer does, and dropping it calls
         // `retire` first. The answer is dropped by everyone in this crate: see `vm.rs`.
-        unsafe { lane.enter(limits, self.callbacks) }
+        unsafe { lane.enter(budget, self.callbacks) }
     }
 
     /// Calls a function, and gives `read` what it returned or raised. Nothing that Lua code did may leave the machine in

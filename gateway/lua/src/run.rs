@@ -13,6 +13,7 @@ use bytes::Bytes;
 use moongate_exchange::{Exchange, Request, Response};
 
 use crate::json::Stop;
+use crate::json::lazy::Index;
 use crate::watchdog::Ticket;
 
 thread_local! {
@@ -92,20 +93,25 @@ pub(crate) struct Buffers {
     pub(crate) scratch: Vec<u8>,
     /// Why a function refuses its arguments.
     pub(crate) refusal: String,
+    /// Where the members of the body are, once a path was followed through it.
+    pub(crate) index: Index,
 }
 
 /// How much memory a buffer may keep from run to run, in bytes.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Buffers {
-    /// Gives back what an unusually large run made them grow to.
-    pub(crate) fn trim(&mut self) {
-        self.output.clear();
-        self.scratch.clear();
-        self.refusal.clear();
-        self.output.shrink_to(KEPT_BYTES_MAX);
-        self.scratch.shrink_to(KEPT_BYTES_MAX);
-        self.refusal.shrink_to(KEPT_BYTES_MAX);
+    /// Gets ready for the next run: forgets the body, and gives back what an unusually large run made them grow to.
+    pub(crate) fn reset(&mut self) {
+        self.index.clear();
+        for buffer in [&mut self.output, &mut self.scratch] {
+            if buffer.capacity() > KEPT_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+        if self.refusal.capacity() > KEPT_BYTES_MAX {
+            self.refusal = String::new();
+        }
     }
 }
 
@@ -172,8 +178,8 @@ mod tests {
 
     #[test]
     fn buffers_do_not_keep_what_one_large_run_needed() {
-        let mut buffers = Buffers { output: vec![0; 1 << 20], scratch: Vec::new(), refusal: "x".repeat(1 << 20) };
-        buffers.trim();
+        let mut buffers = Buffers { output: vec![0; 1 << 20], refusal: "x".repeat(1 << 20), ..Buffers::default() };
+        buffers.reset();
         assert!(buffers.output.capacity() <= KEPT_BYTES_MAX && buffers.refusal.capacity() <= KEPT_BYTES_MAX);
     }
 }

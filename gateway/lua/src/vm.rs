@@ -7,7 +7,8 @@ use mlua::Table;
 use moongate_exchange::{Exchange, Request, Response};
 
 use crate::authorization::{Authorization, BadResult};
-use crate::budget::{Limits, Overrun};
+use crate::budget::{Limits, Overrun, Usage};
+use crate::call::{Failure, Outcome, Subject, error_text};
 use crate::error::{ErrorKind, ScriptError};
 use crate::host::build::BODY_NOT_JSON;
 use crate::json::encode;
@@ -47,40 +48,13 @@ pub struct Vm {
     context: Reference,
     buffers: Buffers,
     limits: Limits,
+    budget: Usage,
     set: Arc<ScriptSet>,
     /// What the machine holds when all scripts are loaded, in bytes.
     base_bytes: usize,
     /// Memory did not come back: the machine has to be made anew.
     is_worn: bool,
 }
-
-/// What a call is about.
-pub(crate) struct Subject<'subject> {
-    phase: Phase,
-    exchange: Option<&'subject mut Exchange>,
-    message: Message<'subject>,
-    body: Option<&'subject Bytes>,
-    event: &'subject [u8],
-}
-
-/// How a call came out, besides its result.
-pub(crate) struct Outcome<R> {
-    pub(crate) result: Result<R, Failure>,
-    exit: Option<Box<Response>>,
-    line: Option<u32>,
-    pub(crate) overrun: Option<Overrun>,
-}
-
-/// Why a call has no result.
-pub(crate) enum Failure {
-    /// The script raised an error.
-    Raised { text: Vec<u8>, is_out_of_memory: bool, is_body_faulty: bool },
-    /// The script returned what cannot be used.
-    BadResult(String),
-}
-
-/// Longest error text taken over from Lua, in bytes. More is cut later, when positions have been split off.
-const ERROR_BYTES_MAX: usize = 4 * 1024;
 
 impl Vm {
     /// Makes a machine and loads the scripts, which runs those that are not templates once.
@@ -102,6 +76,7 @@ impl Vm {
             context: machine.keep(context).map_err(no_machine)?,
             buffers: Buffers::default(),
             limits,
+            budget: Usage::budget(&limits),
             set: Arc::clone(set),
             base_bytes: 0,
             is_worn: false,
@@ -258,14 +233,13 @@ impl Vm {
         self.run(id, function, &arguments, subject, |_, _| Ok(())).map(|((), _)| ())
     }
 
-    /// Which phases a plugin has; none for other scripts.
-    pub fn phases(&self, id: ScriptId) -> Phases {
-        match self.scripts.get(id.index()) {
-            Some(Loaded::Plugin { request, response }) => {
-                Phases { request: request.is_some(), response: response.is_some() }
-            }
+    /// Which phases each script has: none, unless it is a plugin.
+    pub(crate) fn all_phases(&self) -> Box<[Phases]> {
+        let phases = self.scripts.iter().map(|script| match script {
+            Loaded::Plugin { request, response } => Phases { request: request.is_some(), response: response.is_some() },
             _ => Phases::default(),
-        }
+        });
+        phases.collect()
     }
 
     /// What the machine holds in memory now, in bytes, including garbage.
@@ -341,7 +315,7 @@ impl Vm {
     ) -> Outcome<R> {
         let (list_metatable, list_metatable_ref) = self.machine.list_metatable();
         watchdog::with_lane(|lane| {
-            let visit = self.machine.enter(lane, &self.limits);
+            let visit = self.machine.enter(lane, self.budget);
             let mut run = Run {
                 phase: subject.phase,
                 exchange: subject.exchange,
@@ -408,7 +382,7 @@ impl Vm {
         if self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4 {
             self.recover();
         }
-        self.buffers.trim();
+        self.buffers.reset();
     }
 
     #[cold]
@@ -416,7 +390,7 @@ impl Vm {
         self.restore_memory_limit();
         let collected = self.machine.lua().gc_collect();
         self.is_worn = collected.is_err() || self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4;
-        self.buffers.trim();
+        self.buffers.reset();
     }
 
     fn restore_memory_limit(&self) {
@@ -428,27 +402,53 @@ impl Vm {
     }
 }
 
-impl<'subject> Subject<'subject> {
-    fn new(phase: Phase, exchange: &'subject mut Exchange) -> Self {
-        Self { phase, exchange: Some(exchange), message: Message::None, body: None, event: b"null" }
-    }
-
-    pub(crate) fn load(event: &'subject [u8]) -> Self {
-        Self { phase: Phase::Load, exchange: None, message: Message::None, body: None, event }
-    }
-}
-
 fn write_json(run: &mut Run<'_>, value: Value<'_>) -> Result<Bytes, String> {
     let mut text = Vec::with_capacity(256);
     encode::write(value, &mut text, &run.ticket).map_err(|why| format!("the result holds {why}"))?;
     Ok(text.into())
 }
 
-/// The text of an error. Errors that are no texts are not asked for one: that would run code of the script.
-fn error_text(error: Value<'_>) -> Vec<u8> {
-    match error {
-        Value::Text(text) => text[..text.len().min(ERROR_BYTES_MAX)].to_vec(),
-        Value::Number(number) => number.to_string().into_bytes(),
-        other => format!("an error that is not a string but {}", other.type_name()).into_bytes(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::raw;
+    use crate::host::{Answered, Call};
+
+    fn vm() -> Vm {
+        watchdog::start().expect("there are threads");
+        Vm::build(&Arc::new(ScriptSet::new()), Limits::default()).expect("builds")
+    }
+
+    fn panics<'call>(_call: Call<'call, '_>) -> Answered<'call> {
+        panic!("on purpose")
+    }
+
+    #[test]
+    fn a_panic_in_a_host_function_is_an_error_of_the_script() {
+        let mut vm = vm();
+        let function = raw::function(vm.machine.lua(), "panics", panics).expect("is made");
+        let function = vm.machine.keep(function).expect("is kept");
+        for _ in 0..3 {
+            let outcome = vm.execute(function, &[], Subject::load(b"null"), |_, _| Ok(()));
+            let Err(Failure::Raised { text, .. }) = outcome.result else { panic!("no error") };
+            assert_eq!(String::from_utf8_lossy(&text), "internal error");
+        }
+        assert!(crate::run::with(|_| ()).is_none(), "the run is over");
+    }
+
+    #[test]
+    fn host_functions_refuse_to_work_without_a_run() {
+        let vm = vm();
+        let decode: mlua::Function = vm.machine.lua().load("return json.decode").eval().expect("is there");
+        let error = decode.call::<mlua::Value>("1").expect_err("no run");
+        assert!(error.to_string().contains("only while a script runs"), "{error}");
+    }
+
+    #[test]
+    fn a_machine_is_small_and_its_base_is_stable() {
+        let vm = vm();
+        assert!(vm.base_bytes() < 1 << 20, "{} bytes", vm.base_bytes());
+        vm.machine.lua().gc_collect().expect("collects");
+        assert!(vm.used_bytes() <= vm.base_bytes() + 4096);
     }
 }

@@ -27,7 +27,7 @@ use mlua::ffi;
 use mlua::lua_State;
 use parking_lot::Mutex;
 
-use crate::budget::{Limits, Overrun, Usage};
+use crate::budget::{Overrun, Usage};
 use crate::run;
 
 /// How often lanes are looked at while runs go on.
@@ -129,8 +129,7 @@ impl Lane {
     /// # Safety
     ///
     /// The answer must be dropped. Until [`retire`] was called after that, `callbacks` must be valid.
-    pub(crate) unsafe fn enter(&self, limits: &Limits, callbacks: *mut ffi::lua_Callbacks) -> Visit<'_> {
-        let budget = Usage::budget(limits);
+    pub(crate) unsafe fn enter(&self, budget: Usage, callbacks: *mut ffi::lua_Callbacks) -> Visit<'_> {
         // Released, so that whoever reads one of these also sees that the run before has ended.
         self.cpu_ns.store(budget.cpu_ns, Ordering::Release);
         self.wall_ns.store(budget.wall_ns, Ordering::Release);
@@ -277,7 +276,11 @@ fn watch() {
 fn look_at_all() -> bool {
     let lanes = LANES.lock();
     let now = Instant::now();
-    lanes.iter().fold(false, |is_busy, lane| lane.look(now) || is_busy)
+    let mut is_busy = false;
+    for lane in lanes.iter() {
+        is_busy |= lane.look(now);
+    }
+    is_busy
 }
 
 #[cold]
@@ -335,13 +338,14 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::budget::Limits;
 
     fn lane() -> Lane {
         Lane::new(libc::CLOCK_THREAD_CPUTIME_ID)
     }
 
-    fn limits(cpu: Duration, wall: Duration) -> Limits {
-        Limits { cpu, wall, memory_bytes: 0 }
+    fn budget(cpu: Duration, wall: Duration) -> Usage {
+        Usage::budget(&Limits { cpu, wall, memory_bytes: 0 })
     }
 
     /// The callbacks of a machine, which the interrupt is set in.
@@ -362,7 +366,7 @@ mod tests {
         let (lane, lua) = (lane(), mlua::Lua::new());
         let callbacks = callbacks(&lua);
         // SAFETY: `lua` lives on, and nothing but this test looks at the lane.
-        let visit = unsafe { lane.enter(&limits(Duration::MAX, Duration::from_secs(2)), callbacks) };
+        let visit = unsafe { lane.enter(budget(Duration::MAX, Duration::from_secs(2)), callbacks) };
         let start = Instant::now();
         for (seconds, want) in [(0, false), (1, false), (2, true), (3, true)] {
             assert!(lane.look(start + Duration::from_secs(seconds)));
@@ -376,7 +380,7 @@ mod tests {
         let (lane, lua) = (lane(), mlua::Lua::new());
         let callbacks = callbacks(&lua);
         // SAFETY: as above.
-        let visit = unsafe { lane.enter(&limits(Duration::from_millis(1), Duration::MAX), callbacks) };
+        let visit = unsafe { lane.enter(budget(Duration::from_millis(1), Duration::MAX), callbacks) };
         let start = Instant::now();
         lane.look(start);
         lane.look(start + Duration::from_secs(3600));
@@ -394,12 +398,12 @@ mod tests {
     fn a_run_does_not_inherit_what_an_earlier_run_used_or_was_condemned_for() {
         let (lane, lua) = (lane(), mlua::Lua::new());
         let callbacks = callbacks(&lua);
-        let limits = limits(Duration::MAX, Duration::from_secs(2));
+        let budget = budget(Duration::MAX, Duration::from_secs(2));
         let start = Instant::now();
         for hour in 0..3 {
             let begin = start + Duration::from_secs(3600 * hour);
             // SAFETY: as above.
-            let visit = unsafe { lane.enter(&limits, callbacks) };
+            let visit = unsafe { lane.enter(budget, callbacks) };
             lane.look(begin);
             assert!(!visit.ticket().is_due());
             lane.look(begin + Duration::from_secs(10));
@@ -414,7 +418,7 @@ mod tests {
         let now = Instant::now();
         assert!(!lane.look(now), "never used");
         // SAFETY: as above.
-        let visit = unsafe { lane.enter(&Limits::default(), callbacks(&lua)) };
+        let visit = unsafe { lane.enter(Usage::budget(&Limits::default()), callbacks(&lua)) };
         assert_eq!(visit.leave(), None);
         assert!(lane.look(now), "used since the last look");
         assert!(!lane.look(now), "not used since");

@@ -16,6 +16,7 @@ use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
 use mlua::ffi;
 use mlua::{Function, Lua, lua_CFunction, lua_State};
@@ -113,8 +114,8 @@ unsafe extern "C-unwind" fn enter<F: HostFunction>(state: *mut lua_State) -> c_i
 /// `state` must be the state that the running function was called with.
 unsafe fn serve<F: HostFunction>(state: *mut lua_State) -> Outcome {
     const { assert!(size_of::<F>() == 0, "functions without captured values only") };
-    // SAFETY: a value without size has no bytes to initialize, and one exists: it was given to `function`.
-    let function: F = unsafe { MaybeUninit::uninit().assume_init() };
+    // SAFETY: a value without size may be read from any aligned place, and one exists: it was given to `function`.
+    let function: F = unsafe { NonNull::dangling().read() };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         run::with(|run| {
             // SAFETY: arguments stay below the top while the function runs, and it cannot run Lua code.

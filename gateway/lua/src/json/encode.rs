@@ -58,7 +58,7 @@ struct Writer<'out, S> {
 impl<S: Stop> Writer<'_, S> {
     fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), Error> {
         self.values += 1;
-        if self.values % VALUES_PER_QUESTION == 0 && self.stop.is_due() {
+        if self.values.is_multiple_of(VALUES_PER_QUESTION) && self.stop.is_due() {
             return Err(Error::Stopped);
         }
         match value {

@@ -127,6 +127,73 @@ pub(crate) fn element(text: &[u8], at: usize, index: i64) -> Result<Option<Range
     Ok(found)
 }
 
+/// Where the members of a text's outermost object are: found once, for several questions about one text.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    state: IndexState,
+    members: Vec<Member>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum IndexState {
+    #[default]
+    Unknown,
+    Known,
+    /// No object, or one with too many members to remember.
+    Useless,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: Range<usize>,
+    is_escaped: bool,
+    value: Range<usize>,
+}
+
+/// Most members that are remembered. Comparing names one by one pays up to about here.
+const INDEXED_MEMBERS_MAX: usize = 64;
+
+impl Index {
+    /// Forgets the text: the next question is about another one.
+    pub(crate) fn clear(&mut self) {
+        self.state = IndexState::Unknown;
+        self.members.clear();
+    }
+
+    /// The value of a member, of the object at `at`, which is the outermost one of the text. Same as [`member`].
+    pub(crate) fn member(&mut self, text: &[u8], at: usize, name: &[u8]) -> Result<Option<Range<usize>>, Fault> {
+        if self.state == IndexState::Unknown {
+            self.state = IndexState::Useless;
+            if self.fill(text, at)? {
+                self.state = IndexState::Known;
+            }
+        }
+        if self.state == IndexState::Useless {
+            return member(text, at, name);
+        }
+        let is_wanted = |member: &&Member| {
+            let bytes = &text[member.name.clone()];
+            RawText { bytes, at: member.name.start, is_escaped: member.is_escaped }.is(name)
+        };
+        Ok(self.members.iter().rfind(is_wanted).map(|member| member.value.clone()))
+    }
+
+    fn fill(&mut self, text: &[u8], at: usize) -> Result<bool, Fault> {
+        let mut children = Children::of(text, at);
+        if !children.is_map() {
+            return Ok(false);
+        }
+        while let Some((Some(key), value)) = children.next()? {
+            if self.members.len() == INDEXED_MEMBERS_MAX {
+                return Ok(false);
+            }
+            self.members.push(Member { name: key.at..key.at + key.bytes.len(), is_escaped: key.is_escaped, value });
+        }
+        check_end(text, at, children.end())?;
+        Ok(true)
+    }
+}
+
 /// Behind the whole text's own value there may be only white space.
 fn check_end(text: &[u8], start: usize, end: usize) -> Result<(), Fault> {
     let is_whole = scan::space(text, 0) == start;
@@ -176,6 +243,25 @@ mod tests {
         ];
         for (index, want) in cases {
             assert_eq!(text_of(element(list.as_bytes(), 0, index), list), Ok(want), "{index}");
+        }
+    }
+
+    #[test]
+    fn an_index_answers_as_the_text_does() {
+        let many: String = (0..200).map(|n| format!("\"m{n}\":{n},")).collect();
+        let many = format!("{{{many}\"m7\":\"last\"}}");
+        for text in [BODY, &many, "{}", "[1]", "7"] {
+            let (at, mut index) = (scan::space(text.as_bytes(), 0), Index::default());
+            for name in ["id", "name", "abc", "", "none", "m7", "m199", "id"] {
+                let want = text_of(member(text.as_bytes(), at, name.as_bytes()), text);
+                assert_eq!(text_of(index.member(text.as_bytes(), at, name.as_bytes()), text), want, "{name}");
+            }
+        }
+        for text in ["{\"a\":1", "{\"a\":1} x", "{\"a\" 1}", "no json"] {
+            let mut index = Index::default();
+            for _ in 0..2 {
+                assert!(index.member(text.as_bytes(), 0, b"a").is_err(), "{text}");
+            }
         }
     }
 

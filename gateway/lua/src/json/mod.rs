@@ -23,6 +23,9 @@ pub(crate) const DEPTH_MAX: usize = 64;
 /// Longest text written for a script, in bytes (source: API Gateway quotas, payload size 10 MB).
 pub(crate) const TEXT_BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// How many bytes are worked on between two questions whether to stop.
+pub(crate) const BYTES_PER_QUESTION: usize = 64 * 1024;
+
 /// Asks whether the run that the work is for has been condemned. Long work asks now and then.
 pub(crate) trait Stop {
     fn is_due(&self) -> bool;

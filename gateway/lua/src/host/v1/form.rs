@@ -1,12 +1,15 @@
 //! The encoding of forms and queries (`application/x-www-form-urlencoded`, as API Gateway reads and writes it).
 
-use crate::json::TEXT_BYTES_MAX;
+use crate::json::{BYTES_PER_QUESTION, Stop, TEXT_BYTES_MAX};
 
 /// Appends the text that an encoded one stands for. What is no encoding stays as it is; the answer says whether there was any.
-pub(crate) fn decode(encoded: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn decode(encoded: &[u8], out: &mut Vec<u8>, stop: &impl Stop) -> bool {
     let mut is_clean = true;
     let mut at = 0;
     while let Some(&byte) = encoded.get(at) {
+        if at % BYTES_PER_QUESTION == 0 && stop.is_due() {
+            return false;
+        }
         at += 1;
         match byte {
             b'+' => out.push(b' '),
@@ -31,10 +34,13 @@ fn hexadecimal(digits: &[u8]) -> Option<u8> {
     Some((digit(digits[0])? * 16 + digit(digits[1])?) as u8)
 }
 
-/// Appends a text in encoded form, and answers false when it is too long for that.
-pub(crate) fn encode(plain: &[u8], out: &mut Vec<u8>) -> bool {
+/// Appends a text in encoded form, and answers false when it is too long for that or the run was stopped.
+pub(crate) fn encode(plain: &[u8], out: &mut Vec<u8>, stop: &impl Stop) -> bool {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in plain {
+    for (place, &byte) in plain.iter().enumerate() {
+        if place % BYTES_PER_QUESTION == 0 && stop.is_due() {
+            return false;
+        }
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(byte),
             b' ' => out.push(b'+'),
@@ -51,6 +57,14 @@ pub(crate) fn encode(plain: &[u8], out: &mut Vec<u8>) -> bool {
 mod tests {
     use super::*;
 
+    struct Never;
+
+    impl Stop for Never {
+        fn is_due(&self) -> bool {
+            false
+        }
+    }
+
     #[test]
     fn encoding_and_decoding() {
         let cases = [
@@ -63,10 +77,10 @@ mod tests {
         ];
         for (plain, encoded) in cases {
             let mut out = Vec::new();
-            assert!(encode(plain.as_bytes(), &mut out));
+            assert!(encode(plain.as_bytes(), &mut out, &Never));
             assert_eq!(out, encoded.as_bytes(), "{plain}");
             out.clear();
-            assert!(decode(encoded.as_bytes(), &mut out));
+            assert!(decode(encoded.as_bytes(), &mut out, &Never));
             assert_eq!(out, plain.as_bytes(), "{encoded}");
         }
     }
@@ -75,7 +89,7 @@ mod tests {
     fn what_is_no_encoding_stays_as_it_is() {
         for text in ["%", "a%2", "%zz", "%+1"] {
             let mut out = Vec::new();
-            assert!(!decode(text.as_bytes(), &mut out), "{text}");
+            assert!(!decode(text.as_bytes(), &mut out, &Never), "{text}");
             assert_eq!(out, text.replace('+', " ").as_bytes());
         }
     }

@@ -52,9 +52,11 @@ fn find(call: &mut Call<'_, '_>, function: &str) -> Result<Found, Refused> {
     request::demand_exchange(call.run, function)?;
     let path = if let Value::Absent = call.arguments.get(1) { b"$" } else { call.text(1, function)? };
     let mut out = std::mem::take(&mut call.run.buffers.output);
+    let mut index = std::mem::take(&mut call.run.buffers.index);
     out.clear();
-    let found = path::follow(path, body(call.run), &mut out, &call.run.ticket);
+    let found = path::follow_indexed(path, body(call.run), &mut index, &mut out, &call.run.ticket);
     call.run.buffers.output = out;
+    call.run.buffers.index = index;
     found.map_err(|error| match error {
         path::Error::Text(fault) => not_json(call.run, &fault),
         path::Error::Path(_) | path::Error::Limit(_) => call.run.refuse(format_args!("{function}: {error}")),

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{form, request};
 use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused};
-use crate::json::{TEXT_BYTES_MAX, text};
+use crate::json::{BYTES_PER_QUESTION, TEXT_BYTES_MAX, text};
 use crate::stack::Value;
 
 /// Standard Base64 (RFC 4648 section 4); reads it with or without the padding.
@@ -59,6 +59,7 @@ fn escape_java_script<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     take_plain(&mut call, FUNCTION, b"null")?;
     let buffers = &mut *call.run.buffers;
+    let mut unasked = 0;
     for character in String::from_utf8_lossy(&buffers.scratch).chars() {
         match character {
             '\'' | '"' | '\\' | '/' => buffers.output.extend([b'\\', character as u8]),
@@ -78,6 +79,13 @@ fn escape_java_script<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
         if buffers.output.len() > TEXT_BYTES_MAX {
             return Err(too_large(&mut call, FUNCTION));
         }
+        unasked += 1;
+        if unasked == BYTES_PER_QUESTION {
+            unasked = 0;
+            if call.run.ticket.is_due() {
+                return Err(too_large(&mut call, FUNCTION));
+            }
+        }
     }
     Ok(Answer::Output)
 }
@@ -93,7 +101,7 @@ fn url_encode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
     const FUNCTION: &str = "util.urlEncode";
     take_plain(&mut call, FUNCTION, b"")?;
     let buffers = &mut *call.run.buffers;
-    if form::encode(&buffers.scratch, &mut buffers.output) {
+    if form::encode(&buffers.scratch, &mut buffers.output, &call.run.ticket) {
         Ok(Answer::Output)
     } else {
         Err(too_large(&mut call, FUNCTION))
@@ -105,7 +113,7 @@ fn url_decode<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
     const FUNCTION: &str = "util.urlDecode";
     take_plain(&mut call, FUNCTION, b"")?;
     let buffers = &mut *call.run.buffers;
-    if form::decode(&buffers.scratch, &mut buffers.output) {
+    if form::decode(&buffers.scratch, &mut buffers.output, &call.run.ticket) {
         return Ok(Answer::Output);
     }
     Err(call.run.refuse(format_args!("{FUNCTION}: a `%` is not followed by two hexadecimal digits")))

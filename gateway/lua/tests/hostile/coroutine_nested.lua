@@ -1,0 +1,3 @@
+-- expect: Raised | CpuBudget | MemoryBudget
+local function nest() return coroutine.wrap(nest)() end
+return nest()

@@ -1,0 +1,2 @@
+-- expect: Raised
+coroutine.yield(1)

@@ -1,0 +1,2 @@
+-- expect: Raised
+error("x", 2147483647)

@@ -1,0 +1,2 @@
+-- expect: Raised
+error(coroutine.create(function() end))

@@ -1,0 +1,2 @@
+-- expect: Raised | MemoryBudget
+error(string.rep("x", 8000000))

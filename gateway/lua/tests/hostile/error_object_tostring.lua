@@ -1,0 +1,2 @@
+-- expect: Raised
+error(setmetatable({}, {__tostring = function() while true do end end}))

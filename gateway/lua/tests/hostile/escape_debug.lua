@@ -1,0 +1,2 @@
+-- expect: Raised
+return debug.info(1, "f")

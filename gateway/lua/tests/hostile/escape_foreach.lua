@@ -1,0 +1,2 @@
+-- expect: Raised
+table.foreach({}, print)

@@ -1,0 +1,2 @@
+-- expect: Raised | Ok
+assert(getmetatable(json.null) == nil)

@@ -1,0 +1,2 @@
+-- expect: Raised
+return load("return 1")()

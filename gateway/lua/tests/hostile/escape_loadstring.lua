@@ -1,0 +1,2 @@
+-- expect: Raised
+return loadstring("return 1")()

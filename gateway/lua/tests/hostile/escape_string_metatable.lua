@@ -1,0 +1,2 @@
+-- expect: Raised
+setmetatable("", {__index = function() return 1 end})

@@ -1,0 +1,2 @@
+-- expect: Raised
+print = nil

@@ -1,0 +1,2 @@
+-- expect: Raised
+string.len = function() return 7 end

@@ -1,0 +1,2 @@
+-- expect: Raised
+getmetatable("").__index = {}

@@ -1,0 +1,2 @@
+-- expect: Raised
+rawset(string, "len", 7)

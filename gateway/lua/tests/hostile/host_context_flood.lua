@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+while true do local _ = context.requestTime end

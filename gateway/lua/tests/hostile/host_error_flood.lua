@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+while true do pcall(request.header) end

@@ -1,0 +1,2 @@
+-- expect: Raised
+return json.decode(string.rep("[", 1000000))

@@ -1,0 +1,4 @@
+-- expect: Raised
+local t = {}
+t.t = t
+return json.encode(t)

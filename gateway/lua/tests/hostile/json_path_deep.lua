@@ -1,0 +1,2 @@
+-- expect: Raised | Ok | BodyNotJson | CpuBudget
+return input.json("$" .. string.rep("..*", 500))

@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+for i = 1, math.huge do end

@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+for _ in rawlen, {} do end

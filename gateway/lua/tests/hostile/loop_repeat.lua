@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+repeat local a = 1 until false

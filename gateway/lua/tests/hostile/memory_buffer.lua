@@ -1,0 +1,2 @@
+-- expect: MemoryBudget | Raised
+return buffer.len(buffer.create(1073741824))

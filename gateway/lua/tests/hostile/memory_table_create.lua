@@ -1,0 +1,2 @@
+-- expect: MemoryBudget | Raised
+return #table.create(2147483647, 0)

@@ -1,0 +1,3 @@
+-- expect: CpuBudget | MemoryBudget
+local t = setmetatable({}, {__mode = "kv"})
+while true do t[{}] = {} end

@@ -1,0 +1,4 @@
+-- expect: Raised | CpuBudget | MemoryBudget
+local t = setmetatable({}, {})
+getmetatable(t).__call = t
+return t()

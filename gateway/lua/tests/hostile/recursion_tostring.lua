@@ -1,0 +1,3 @@
+-- expect: Raised | CpuBudget
+local t = setmetatable({}, {__tostring = function(t) return tostring(t) end})
+return tostring(t)

@@ -1,0 +1,2 @@
+-- expect: CpuBudget
+return string.find(string.rep("a", 8000), ".-.-.-.-.-b")

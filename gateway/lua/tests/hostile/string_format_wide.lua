@@ -1,0 +1,2 @@
+-- expect: Raised
+return string.format("%99999d", 1)

@@ -1,0 +1,2 @@
+-- expect: MemoryBudget | Raised
+return #string.pack("c2147483647", "")

@@ -1,0 +1,2 @@
+-- expect: MemoryBudget
+return #string.rep("x", 900000000)

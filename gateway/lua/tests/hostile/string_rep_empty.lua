@@ -1,0 +1,2 @@
+-- expect: Ok
+return tostring(#string.rep("", 2147483647))

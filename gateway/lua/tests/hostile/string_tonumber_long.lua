@@ -1,0 +1,2 @@
+-- expect: Ok | CpuBudget
+return tostring(tonumber(string.rep("1", 4000000)))

@@ -1,0 +1,3 @@
+-- expect: CpuBudget | MemoryBudget
+local t = table.create(200000, 1)
+while true do table.clone(t) end

@@ -1,0 +1,2 @@
+-- expect: Raised
+return table.concat({}, "", 1, 2147483647)

@@ -1,0 +1,3 @@
+-- expect: CpuBudget | MemoryBudget
+local t = {}
+while true do table.insert(t, 1, 1) end

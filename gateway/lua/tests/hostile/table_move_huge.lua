@@ -1,0 +1,2 @@
+-- expect: Raised
+return table.move({}, 1, 1e9, 2)

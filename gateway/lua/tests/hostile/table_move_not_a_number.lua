@@ -1,0 +1,2 @@
+-- expect: Raised
+return table.move({}, 0/0, -2, 1)

@@ -1,0 +1,2 @@
+-- expect: Raised | CpuBudget
+return util.urlEncode(string.rep("/", 8000000))
