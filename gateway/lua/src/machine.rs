@@ -104,12 +104,12 @@ impl Machine {
     /// Begins a run on this thread. The machine must not be dropped before the answer, which its lifetime sees to.
     pub(crate) fn enter<'visit>(&'visit self, lane: &'visit Lane, budget: Usage) -> Visit<'visit> {
         // SAFETY: the callbacks are valid while the machine lives. It lives while the answer does, and dropping it calls
-        // `retire` first. The answer is dropped by everyone in this crate: see `vm.rs`.
+        // `retire` first. The one caller, in `vm.rs`, drops the answer.
         unsafe { lane.enter(budget, self.callbacks) }
     }
 
-    /// Calls a function, and gives `read` what it returned or raised. Nothing that Lua code did may leave the machine in
-    /// another way: `read` runs when Lua code does not.
+    /// Calls a function, and gives `read` what it returned or raised. That value is not to be had otherwise: when `read` has
+    /// returned it is gone from the stack, and may be gone from memory.
     pub(crate) fn call<R>(
         &self,
         function: Reference,

@@ -226,6 +226,21 @@ fn plugins_change_the_integration_request_and_see_their_changes() {
 }
 
 #[test]
+fn plugins_can_tell_the_client_s_headers_from_the_integration_s() {
+    let source = "return {request = function()
+        request.set_header('x-token', 'new')
+        request.remove_header('accept')
+        log.info(request.header('x-token'), request.client_header('x-token'), request.client_header('user-agent'))
+        log.info(tostring(request.header('user-agent')), pcall(request.client_header))
+    end}";
+    let (bank, id, config) = plugin(source, &json!({}));
+    let mut exchange = exchange();
+    bank.vm().plugin_request(id, config, &mut exchange, &mut fixture::integration_request()).expect("runs");
+    assert_eq!(exchange.script_log[0], "info: new\ttok-7\tcurl/8.0");
+    assert!(exchange.script_log[1].starts_with("info: nil\tfalse\t"), "{}", exchange.script_log[1]);
+}
+
+#[test]
 fn plugins_may_answer_at_once() {
     let (bank, id, config) = plugin(PLUGIN, &json!({"tenant": "acme", "blocked": "tok-7"}));
     let answer =

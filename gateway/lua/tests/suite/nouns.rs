@@ -1,6 +1,10 @@
 //! The nouns of the host API, function by function: good arguments and bad ones.
 
 use moongate_lua::{ErrorKind, Kind};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::test_runner::{Config, TestRunner};
+use proptest::{prop_assert_eq, prop_oneof};
 use serde_json::{Value, json};
 
 use crate::fixture::{self, evaluate, exchange, generous, map, text};
@@ -400,6 +404,62 @@ fn json_reads_and_writes() {
         ("(function() local t = {} t[1] = t return json.encode(t) end)()", "a table that holds itself"),
         ("json.array(1)", "json.array: argument 1 must be a table, not number"),
         ("json.array(json)", "readonly"),
+    ]);
+}
+
+/// Any value whose numbers doubles hold exactly.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i32>().prop_map(Value::from),
+        any::<f64>().prop_filter("serde_json reads some numbers a little wrong", reads_back).prop_map(Value::from),
+        any::<String>().prop_map(Value::String),
+    ];
+    leaf.prop_recursive(6, 80, 8, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..8).prop_map(Value::Array),
+            vec((any::<String>(), inner), 0..8).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+fn reads_back(number: &f64) -> bool {
+    serde_json::from_str::<f64>(&json!(number).to_string()).is_ok_and(|read| read == *number)
+}
+
+/// Numbers as doubles: 1 and 1.0 are the same to Lua.
+fn as_doubles(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64().expect("fits") + 0.0),
+        Value::Array(list) => list.iter().map(as_doubles).collect(),
+        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), as_doubles(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn any_value_comes_through_lua_as_it_went_in() {
+    let source = "return function(event) return {event, json.decode(json.encode(event))} end";
+    let (bank, id) = fixture::bank(Kind::Function, source, generous()).expect("compiles");
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&any_value(), |value| {
+        let result = bank.vm().call_function(id, value.to_string().as_bytes(), &mut exchange());
+        let result: Value = serde_json::from_slice(&result.expect("runs")).expect("JSON");
+        let (want, got) = (as_doubles(&value), as_doubles(&result));
+        prop_assert_eq!(&got, &json!([want, want]));
+        Ok(())
+    });
+    outcome.expect("every value");
+}
+
+#[test]
+fn host_functions_work_in_coroutines() {
+    expect_values(&[
+        ("coroutine.wrap(function() return request.header('x-token') end)()", json!("tok-7")),
+        ("coroutine.wrap(function() return json.decode('{\"a\":[\"\\\\u0041\"]}') end)()", json!({"a": ["A"]})),
+        ("coroutine.wrap(function() return input.params() end)().path.id", json!("caf%C3%A9")),
+        ("select(2, coroutine.resume(coroutine.create(request.header))):match('argument 1') ~= nil", json!(true)),
     ]);
 }
 
