@@ -6,7 +6,8 @@
 //! - Percent-encodings of unreserved characters are decoded, the others written in upper case (RFC 3986 section 6.2.2);
 //!   characters that a path may not hold are encoded. `%2F` stays `%2F`: it is data, never a separator.
 //! - `.` and `..` segments are resolved (RFC 3986 section 5.2.4), encoded ones too. A path that climbs above the root is
-//!   refused, and so is a segment that would turn into a dot segment if `%2F` or `%5C` were decoded behind the gateway.
+//!   refused, and so is a segment that would turn into a dot segment if `%2F` or `%5C` were decoded behind the gateway, or what
+//!   follows a `;` were cut off.
 //! - Several slashes in a row become one. A slash at the end is kept, and ignored by route matching.
 //! - A broken percent-encoding, `%00` and other control characters are refused.
 //!
@@ -32,8 +33,8 @@ pub enum TargetError {
     /// More `..` than segments before them.
     #[error("the path climbs above its root")]
     AboveRoot,
-    /// `..%2F` and the like.
-    #[error("the path hides a dot segment behind an encoded slash")]
+    /// `..%2F`, `..;` and the like.
+    #[error("the path hides a dot segment behind an encoded slash or a semicolon")]
     HiddenDotSegment,
     /// Longer than a target can be.
     #[error("the path is too long")]
@@ -200,11 +201,14 @@ fn push_encoded(text: &mut String, byte: u8) {
     write!(text, "%{byte:02X}").expect("writing to a String does not fail");
 }
 
-/// Whether decoding `%2F` or `%5C` in a normal segment would give a dot segment.
+/// Whether decoding `%2F` or `%5C` in a normal segment would give a dot segment, or cutting parameters off behind `;` would, as
+/// some servers do (`..;x`).
 fn hides_dot_segment(segment: &str) -> bool {
-    segment.contains('%')
-        && (segment.contains("%2F") || segment.contains("%5C"))
-        && segment.split("%2F").flat_map(|part| part.split("%5C")).any(|part| part == "." || part == "..")
+    if !segment.contains(['%', ';']) {
+        return false;
+    }
+    let parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
+    parts.map(|part| part.split(';').next().unwrap_or_default()).any(|part| part == "." || part == "..")
 }
 
 fn push_query(text: &mut String, query: &str) {
@@ -278,6 +282,9 @@ mod tests {
             ("/a/..%2fb", TargetError::HiddenDotSegment),
             ("/a/%2e%2e%5Cb", TargetError::HiddenDotSegment),
             ("/a/b%2F.", TargetError::HiddenDotSegment),
+            ("/a/..;/b", TargetError::HiddenDotSegment),
+            ("/a/.;x=1/b", TargetError::HiddenDotSegment),
+            ("/a/x%2F..;y/b", TargetError::HiddenDotSegment),
         ];
         for (received, want) in cases {
             assert_eq!(normalize(received), Err(want), "{received}");

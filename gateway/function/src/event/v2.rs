@@ -23,15 +23,15 @@ use serde::{Serialize, Serializer};
 /// What an event takes beside the body, nearly always: the first allocation, in bytes.
 const EVENT_BYTES_INITIAL: usize = 2 * 1024;
 
-/// Writes the event of a request that has been routed.
+/// Writes the event of a request that has been routed. `headers` are those the function is to see.
 ///
 /// `body` is the request's body as bytes. It is written as text unless `is_binary` says that its media type is one of the
 /// API's binary ones, or it is not UTF-8: then it is in Base64 and `isBase64Encoded` is true, so that no byte is lost.
 ///
 /// Cost: linear in the size of the request.
-pub fn event(exchange: &Exchange, body: &[u8], is_binary: bool) -> Vec<u8> {
+pub fn event(exchange: &Exchange, headers: &Headers, body: &[u8], is_binary: bool) -> Vec<u8> {
     let mut json = Vec::with_capacity(EVENT_BYTES_INITIAL + body.len() + body.len() / 2);
-    serde_json::to_writer(&mut json, &Event::of(exchange, body, is_binary))
+    serde_json::to_writer(&mut json, &Event::of(exchange, headers, body, is_binary))
         .expect("a Vec takes every write, and all keys are texts");
     json
 }
@@ -86,12 +86,11 @@ struct Http<'a> {
 }
 
 impl<'a> Event<'a> {
-    fn of(exchange: &'a Exchange, body: &'a [u8], is_binary: bool) -> Self {
+    fn of(exchange: &'a Exchange, headers: &'a Headers, body: &'a [u8], is_binary: bool) -> Self {
         let matched = exchange.matched.as_ref();
         let route_key = matched.map_or("", |matched| &matched.route.key);
         let path = path(exchange);
         let query = exchange.request.target.query().unwrap_or_default();
-        let headers = &exchange.request.headers;
         let domain_name = context::domain_name(exchange).unwrap_or_default();
         let body = EventBody::of(body, is_binary);
         Self {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use moongate_exchange::{Body, BodyError};
@@ -51,15 +52,36 @@ impl HttpBody for ClientBody {
 }
 
 /// The answer on its way to the client. It holds the exchange, which ends when the answer was sent or dropped.
+///
+/// On an HTTP/2 connection it tells the connection while it waits for the client: a stream without flow-control window is written
+/// nothing, so no deadline of the socket would ever pass.
 pub(crate) struct Answer {
     body: Body,
     run: Run,
     failure: Option<BodyError>,
+    is_waiting: bool,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, run: Run) -> Self {
-        Self { body, run, failure: None }
+        let mut answer = Self { body, run, failure: None, is_waiting: false };
+        answer.waits();
+        answer
+    }
+}
+
+impl Answer {
+    fn waits(&mut self) {
+        if self.run.exchange.version == Version::HTTP_2 && !self.body.is_end_stream() {
+            self.is_waiting = true;
+            self.run.state.answer_waits(self.run.number);
+        }
+    }
+
+    fn goes_on(&mut self) {
+        if std::mem::take(&mut self.is_waiting) {
+            self.run.state.answer_goes_on(self.run.number);
+        }
     }
 }
 
@@ -69,6 +91,7 @@ impl HttpBody for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        this.goes_on();
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
@@ -89,6 +112,7 @@ impl HttpBody for Answer {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        this.waits();
         Poll::Ready(frame)
     }
 
@@ -103,6 +127,7 @@ impl HttpBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        self.goes_on();
         if !self.body.is_end_stream() && !self.run.exchange.outcome.is_aborted {
             self.run.exchange.outcome.is_aborted = true;
             self.run.exchange.outcome.detail = Some("the client left before the end of the answer".into());

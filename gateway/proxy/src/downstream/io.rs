@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::downstream::Limits;
 use crate::downstream::linger::Linger;
 use crate::downstream::state::ConnectionState;
+use crate::downstream::{Limits, Shared};
 
 /// What a client gets whose head is not complete in time (RFC 9110 section 15.5.9).
 const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How soon an armed timer is looked at again when what it waits for has moved.
+const TIMER_STEP: Duration = Duration::from_millis(50);
 
 /// How many bytes one read takes at most.
 const READ_BYTES: usize = 16 * 1024;
@@ -34,7 +38,10 @@ pub(super) struct ClientStream {
     /// Bytes that were read to find out the protocol.
     prefix: Bytes,
     state: Arc<ConnectionState>,
+    shared: Arc<Shared>,
     limits: Limits,
+    /// Whether bytes of an answer wait to be written.
+    is_writing: bool,
     /// When the head that is being read began.
     head_began: Option<Instant>,
     /// When the connection was last seen with a request under way, or began.
@@ -54,7 +61,7 @@ impl ClientStream {
         prefix: Bytes,
         is_text: bool,
         state: Arc<ConnectionState>,
-        limits: Limits,
+        shared: Arc<Shared>,
     ) -> Self {
         let now = Instant::now();
         if is_text {
@@ -65,7 +72,9 @@ impl ClientStream {
             head_began: (!prefix.is_empty()).then_some(now),
             prefix,
             state,
-            limits,
+            limits: shared.limits,
+            shared,
+            is_writing: false,
             idle_since: now,
             begun_seen: 0,
             read_timer: None,
@@ -77,7 +86,7 @@ impl ClientStream {
 
     /// What passed, if a deadline for reading did. Called when a read has to wait.
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
-        let is_idle = self.state.is_idle();
+        let is_idle = self.is_idle();
         let begun = self.state.begun();
         if !is_idle || begun != self.begun_seen {
             // A request has used up the head that was read; its body has a deadline of its own.
@@ -85,27 +94,60 @@ impl ClientStream {
             self.head_began = None;
             self.idle_since = Instant::now();
         }
-        if !is_idle && self.read_timer.is_none() {
+        if !is_idle && self.is_text && self.read_timer.is_none() {
             return Poll::Pending;
         }
         loop {
-            let (deadline, late) = match self.head_began {
-                Some(began) => (began + self.limits.head, Late::Head),
-                None => (self.idle_since + self.limits.idle, Late::Idle),
-            };
+            let (deadline, late) = self.deadline();
             let timer = self.read_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
             if timer.deadline() > deadline {
                 timer.as_mut().reset(deadline);
             }
             ready!(timer.as_mut().poll(cx));
-            if !self.state.is_idle() {
+            if self.is_text && !self.is_idle() {
                 self.read_timer = None;
                 return Poll::Pending;
             }
-            if Instant::now() >= deadline {
+            let (deadline, late_now) = self.deadline();
+            if late == late_now && Instant::now() >= deadline {
                 return Poll::Ready(late);
             }
-            timer.as_mut().reset(deadline);
+            if let Some(timer) = &mut self.read_timer {
+                timer.as_mut().reset(deadline.max(Instant::now() + TIMER_STEP));
+            }
+        }
+    }
+
+    /// What the connection is waiting for, and until when.
+    fn deadline(&self) -> (Instant, Late) {
+        if let Some(began) = self.head_began {
+            return (began + self.limits.head, Late::Head);
+        }
+        if self.is_idle() {
+            return (self.idle_since + self.limits.idle, Late::Idle);
+        }
+        // HTTP/2 with requests under way: some answer may wait for a client that opens no window.
+        let since = self.state.waits_since().map_or_else(Instant::now, Instant::from_std);
+        (since + self.limits.stall, Late::Stalled)
+    }
+
+    /// Whether nothing is under way: no request, and no answer that is still being written.
+    fn is_idle(&self) -> bool {
+        self.state.is_idle() && !self.is_writing
+    }
+
+    /// Notes whether bytes of an answer wait to be written. They count as a request under way: the codec is done with an answer
+    /// when it has taken it, not when the client has it.
+    fn set_writing(&mut self, is_writing: bool) {
+        if self.is_writing == is_writing {
+            return;
+        }
+        self.is_writing = is_writing;
+        if is_writing {
+            self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.idle_since = Instant::now();
         }
     }
 
@@ -141,14 +183,23 @@ impl ClientStream {
             self.write_timer = None;
             return outcome;
         }
+        self.set_writing(true);
         self.poll_write_deadline(cx).map(Err)
     }
 }
 
 /// Which deadline passed.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Late {
     Head,
     Idle,
+    Stalled,
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.set_writing(false);
+    }
 }
 
 impl Read for ClientStream {
@@ -176,6 +227,10 @@ impl Read for ClientStream {
             }
             Poll::Pending => match ready!(this.poll_read_deadline(cx)) {
                 Late::Idle => Poll::Ready(Ok(())),
+                Late::Stalled => {
+                    let reason = "the client took nothing of an answer for too long";
+                    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
+                }
                 Late::Head => {
                     if this.is_text {
                         // Nothing else is being written: no request is under way. Whether it arrives is the client's matter.
@@ -210,6 +265,11 @@ impl Write for ClientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        if outcome.is_ready() && self.is_writing {
+            self.set_writing(false);
+            // The idle deadline begins now, and only a read arms its timer.
+            cx.waker().wake_by_ref();
+        }
         self.bounded(cx, outcome)
     }
 

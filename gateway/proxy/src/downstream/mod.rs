@@ -36,7 +36,7 @@ pub struct Limits {
     pub stall: Duration,
     /// Largest head (request line and fields), in bytes.
     pub head_bytes_max: usize,
-    /// Most connections on this worker; further ones are closed at once.
+    /// Most connections, over all workers; further ones are closed at once.
     pub connections_max: usize,
     /// Most concurrent streams on an HTTP/2 connection.
     pub streams_max: u32,

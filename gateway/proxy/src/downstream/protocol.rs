@@ -39,8 +39,7 @@ pub(super) async fn serve(engine: &Arc<Engine>, mut stream: Stream, connection: 
             None => return,
         },
     };
-    let limits = engine.shared.limits;
-    let io = ClientStream::new(stream, prefix, !is_http2, Arc::clone(&state), limits);
+    let io = ClientStream::new(stream, prefix, !is_http2, Arc::clone(&state), Arc::clone(&engine.shared));
     if is_http2 {
         http2(engine, io, connection, state).await;
     } else {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use moongate_exchange::target::TargetError;
@@ -20,13 +19,15 @@ use crate::fields::{self, HeadError};
 pub(super) struct Run {
     pub(super) exchange: Box<Exchange>,
     engine: Arc<Engine>,
-    state: Arc<ConnectionState>,
+    pub(super) state: Arc<ConnectionState>,
+    /// The request's number on its connection.
+    pub(super) number: u32,
 }
 
 impl Run {
-    fn new(engine: Arc<Engine>, state: Arc<ConnectionState>, exchange: Exchange) -> Self {
+    fn new(engine: Arc<Engine>, state: Arc<ConnectionState>, number: u32, exchange: Exchange) -> Self {
         engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { exchange: Box::new(exchange), engine, state }
+        Self { exchange: Box::new(exchange), engine, state, number }
     }
 }
 
@@ -45,7 +46,7 @@ pub(super) async fn answer(
     state: Arc<ConnectionState>,
     request: hyper::Request<Incoming>,
 ) -> hyper::Response<Answer> {
-    state.request_begins();
+    let number = state.request_begins();
     let version = request.version();
     let stall = engine.shared.limits.stall;
     let (parts, body) = request.into_parts();
@@ -65,7 +66,7 @@ pub(super) async fn answer(
         }
     };
     let exchange = Exchange::new(connection, version, received);
-    let mut run = Run::new(engine, state, exchange);
+    let mut run = Run::new(engine, state, number, exchange);
     let engine = Arc::clone(&run.engine);
     if let Some(refusal) = refusal {
         let mut response = pipeline::refuse(engine.shared.behaviour, &mut run.exchange, refusal);
@@ -86,7 +87,7 @@ fn receive(
 ) -> Result<(Method, Target, Headers), (Method, Rejection)> {
     let http::request::Parts { method, uri, mut headers, .. } = parts;
     let checked = check_head(version, state, &method, &uri, &mut headers).and_then(|()| {
-        let path = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = uri.into_parts().path_and_query.ok_or_else(|| refused("the request's target has no path", 400))?;
         Target::normalize(path).map_err(|error| refused(error, if error == TargetError::TooLong { 414 } else { 400 }))
     });
     match checked {

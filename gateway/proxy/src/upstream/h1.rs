@@ -80,7 +80,7 @@ impl H1 {
     /// What went wrong, and the request where it certainly never left.
     pub(super) async fn send(mut self, request: Outgoing) -> Result<Sent, (hyper::Error, Option<Outgoing>)> {
         let sent = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-        let request = request.map(|body| SentBody { body, sent: Arc::clone(&sent) });
+        let request = request.map(|body| SentBody::new(body, Arc::clone(&sent)));
         let mut answer = std::pin::pin!(self.sender.try_send_request(request));
         let mut is_over = false;
         let outcome = poll_fn(|cx| {
@@ -131,9 +131,15 @@ pub(super) fn body(incoming: Incoming, rest: Rest, pool: Pool, upstream: u64) ->
 }
 
 /// A request's body that says when it was sent.
-struct SentBody {
+pub(super) struct SentBody {
     body: Body,
     sent: Arc<AtomicBool>,
+}
+
+impl SentBody {
+    pub(super) fn new(body: Body, sent: Arc<AtomicBool>) -> Self {
+        Self { body, sent }
+    }
 }
 
 impl HttpBody for SentBody {

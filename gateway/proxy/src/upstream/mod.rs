@@ -10,7 +10,9 @@ mod pool;
 mod resolve;
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST, TE};
@@ -49,10 +51,37 @@ impl Upstreams for Pool {
         deadline: Instant,
         facts: &mut IntegrationFacts,
     ) -> Result<Response, UpstreamError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Timers of this kind are shared between requests: one that is dropped in time costs next to nothing.
-        let outcome = pingora_timeout::fast_timeout::fast_timeout(left, exchange(self, upstream, request, facts)).await;
-        outcome.unwrap_or(Err(UpstreamError::TimedOut))
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let (request, upload) = Upload::watch(request);
+        let mut answer = pin!(exchange(self, upstream, request, facts));
+        loop {
+            // Timers of this kind are shared between requests: one that is dropped in time costs next to nothing.
+            match pingora_timeout::fast_timeout::fast_timeout(patience, answer.as_mut()).await {
+                Ok(outcome) => return outcome,
+                // While the client still sends, the upstream is not late. The client's own pauses have a deadline.
+                Err(_) if upload.as_ref().is_some_and(Upload::is_under_way) => {}
+                Err(_) => return Err(UpstreamError::TimedOut),
+            }
+        }
+    }
+}
+
+/// A request's body that is still being sent.
+struct Upload(Arc<AtomicBool>);
+
+impl Upload {
+    /// Watches a body that streams; others are sent in no time.
+    fn watch(request: Request) -> (Request, Option<Self>) {
+        if !matches!(request.body, Body::Stream(_)) {
+            return (request, None);
+        }
+        let sent = Arc::new(AtomicBool::new(false));
+        let body = Body::stream(h1::SentBody::new(request.body, Arc::clone(&sent)));
+        (Request { body, ..request }, Some(Self(sent)))
+    }
+
+    fn is_under_way(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -63,29 +92,27 @@ async fn exchange(
     facts: &mut IntegrationFacts,
 ) -> Result<Response, UpstreamError> {
     let mut request = outgoing(request);
-    // A kept connection may have been closed by the upstream just now. A request that was certainly not acted on is sent again:
-    // one that never left, or one without a body whose method may be repeated (RFC 9110 section 9.2.2).
-    loop {
+    facts.attempts += 1;
+    if let Some(kept) = pool.take_h1(upstream.id) {
+        // A kept connection may have been closed by the upstream just now. A request that was certainly not acted on, or may be
+        // repeated (RFC 9110 section 9.2.2), is sent once more, on a new connection: on another kept one, a request that makes
+        // its upstream fail would be tried on all of them.
+        match send_h1(pool, upstream, kept, request).await? {
+            Ok(response) => return Ok(response),
+            Err(again) => request = again,
+        }
         facts.attempts += 1;
-        if let Some(kept) = pool.take_h1(upstream.id) {
-            match send_h1(pool, upstream, kept, request).await? {
-                Ok(response) => return Ok(response),
-                Err(again) => request = again,
-            }
-            continue;
+    } else if let Some(sender) = pool.h2(upstream.id) {
+        return send_h2(upstream, sender, request).await;
+    }
+    match connect::connect(pool, upstream).await? {
+        Connected::H1(fresh) => send_h1(pool, upstream, fresh, request).await?.map_err(|_| UpstreamError::Exchange {
+            reason: "the connection was closed before the request was sent".into(),
+        }),
+        Connected::H2(sender) => {
+            pool.keep_h2(upstream.id, sender.clone());
+            send_h2(upstream, sender, request).await
         }
-        if let Some(sender) = pool.h2(upstream.id) {
-            return send_h2(upstream, sender, request).await;
-        }
-        return match connect::connect(pool, upstream).await? {
-            Connected::H1(fresh) => send_h1(pool, upstream, fresh, request).await?.map_err(|_| {
-                UpstreamError::Exchange { reason: "the connection was closed before the request was sent".into() }
-            }),
-            Connected::H2(sender) => {
-                pool.keep_h2(upstream.id, sender.clone());
-                send_h2(upstream, sender, request).await
-            }
-        };
     }
 }
 
@@ -101,6 +128,11 @@ async fn send_h1(
     let copy = if is_reused && is_repeatable(&request) { Some(copy_of(&request)) } else { None };
     match connection.send(request).await {
         Ok(Sent { response, rest }) => {
+            if response.status().is_informational() {
+                // Nobody asked for another protocol, and no other 1xx is an answer.
+                let reason = format!("the upstream answered {} unasked", response.status());
+                return Err(UpstreamError::Exchange { reason: reason.into() });
+            }
             Ok(Ok(incoming(response, |body| h1::body(body, rest, pool.clone(), upstream.id))))
         }
         Err((error, unsent)) => match unsent.filter(|_| is_reused).or(copy) {

@@ -7,7 +7,7 @@ use moongate_lua::Kind;
 use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
 use crate::compile::{expression, response};
-use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan};
+use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, ValueSource};
 
 /// The name routes use to say that they are open.
 const NONE: &str = "none";
@@ -45,6 +45,10 @@ fn lua(cx: &mut ApiContext<'_>, scripts: &Scripts, config: &AuthorizerConfig, po
     let mut identity = Vec::new();
     for (index, text) in config.identity_source.iter().enumerate() {
         match expression::source(text, &IndexMap::new()) {
+            Ok(ValueSource::Text(_)) => {
+                let message = format!("`{text}` is the same for every caller and identifies none");
+                cx.error("E101", &format!("{pointer}/identity_source/{index}"), message);
+            }
             Ok(source) => identity.push(source),
             Err(message) => cx.error("E101", &format!("{pointer}/identity_source/{index}"), message),
         }

@@ -47,6 +47,11 @@ pub const CODES: &[(&str, &str)] = &[
         "A model is not a JSON Schema that bodies can be checked against: draft-04 to 2020-12, with references to other \
         models only.",
     ),
+    (
+        "E113",
+        "A route's path is not in the form that requests are matched in, so no request can ever reach it: encodings in upper \
+        case, nothing encoded that needs no encoding, characters beyond ASCII encoded.",
+    ),
     ("E111", "There is no plugin of that name."),
     ("E108", "A path template has more segments than a route can have."),
     ("L001", "A Lua script does not compile."),

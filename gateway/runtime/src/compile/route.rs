@@ -7,7 +7,7 @@ use moongate_config::limits::BODY_BUFFER_BYTES;
 use moongate_config::policy::PolicyAttachment;
 use moongate_config::route::RouteKey;
 use moongate_config::{Compat, RouteConfig, StageConfig};
-use moongate_exchange::RouteFacts;
+use moongate_exchange::{RouteFacts, Target};
 use moongate_policy::api_key::{self, ApiKeyPolicy};
 use moongate_policy::{Authorize, CompileContext, Compiled, Guard, registry};
 
@@ -15,7 +15,7 @@ use crate::compile::context::{ApiContext, child};
 use crate::compile::model::Models;
 use crate::compile::scripts::Scripts;
 use crate::compile::{authorizer, expression, integration, plugin};
-use crate::plan::{HttpPlan, IntegrationPlan, Mapping, PluginPlan, RoutePlan, TemplatePlan, TemplateSet, ValueSource};
+use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, TemplatePlan, TemplateSet, ValueSource};
 
 /// Most segments a path template may have: matching goes as deep as the deepest route.
 const SEGMENTS_MAX: usize = 128;
@@ -28,8 +28,15 @@ pub(super) struct Common {
     models: Models,
 }
 
+impl Common {
+    /// The API's policies of the guard stage.
+    pub(super) fn guards(&self) -> Box<[Arc<dyn Guard>]> {
+        self.policies.guards.iter().cloned().collect()
+    }
+}
+
 /// Policies by stage.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Policies {
     guards: Vec<Arc<dyn Guard>>,
     authorize: Vec<Arc<dyn Authorize>>,
@@ -107,6 +114,19 @@ fn facts(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Option<
         cx.error("E108", &child(pointer, "match"), format!("the path has more than {SEGMENTS_MAX} segments"));
         return None;
     }
+    for segment in path.split('/').filter(|segment| !segment.is_empty() && !segment.starts_with(['{', '$'])) {
+        let normal = Target::from_text(format!("/{segment}")).ok();
+        let normal = normal.as_ref().and_then(|target| target.path().strip_prefix('/'));
+        if normal != Some(segment) {
+            let message = format!("no request ever matches the segment `{segment}`");
+            let help = match normal.filter(|normal| !normal.is_empty()) {
+                Some(normal) => format!("write it in the form that paths are matched in: `{normal}`"),
+                None => "it cannot stand in a path".to_owned(),
+            };
+            cx.error_help("E113", &child(pointer, "match"), message, help);
+            return None;
+        }
+    }
     let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     Some(RouteFacts {
         api_id: cx.api.api.as_str().into(),
@@ -118,7 +138,8 @@ fn facts(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Option<
 }
 
 fn policies(cx: &mut ApiContext<'_>, common: &Common, route: &RouteConfig, pointer: &str) -> Policies {
-    let mut policies = common.policies.clone();
+    let authorize = common.policies.authorize.clone();
+    let mut policies = Policies { guards: Vec::new(), authorize };
     for (index, attachment) in route.policies.iter().enumerate() {
         add_policy(cx, attachment, &format!("{pointer}/policies/{index}"), &mut policies);
     }
@@ -199,7 +220,6 @@ fn reads_request_body(integration: &IntegrationPlan) -> bool {
 
 /// Whether anything after `map_request` still looks at the request's headers. Only plain proxying does not.
 fn keeps_request_headers(cx: &ApiContext<'_>, integration: &IntegrationPlan) -> bool {
-    let is_plain = matches!(integration, IntegrationPlan::HttpProxy(HttpPlan { responses, .. })
-        if responses.default.is_none() && responses.by_pattern.is_empty());
+    let is_plain = matches!(integration, IntegrationPlan::HttpProxy(_));
     !is_plain || !cx.api.gateway_responses.is_empty()
 }

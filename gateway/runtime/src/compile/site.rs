@@ -65,6 +65,7 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
         stage: Arc::new(facts),
         api_id: api.api.as_str().into(),
         compat: api.compat,
+        guards: common.guards(),
         router,
         cors: api.cors.as_ref().map(cors),
         responses,

@@ -11,7 +11,7 @@ use moongate_lua::Decision;
 use moongate_policy::iam;
 
 use crate::pipeline::{lookup, script};
-use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, RoutePlan};
+use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, RoutePlan, ValueSource};
 
 pub(super) fn caller(route: &RoutePlan, exchange: &mut Exchange) -> Result<Caller, Exit> {
     let mut caller = match &route.authorizer {
@@ -43,6 +43,12 @@ fn by_script(route: &RoutePlan, plan: &LuaAuthorizerPlan, exchange: &mut Exchang
 fn identify(plan: &LuaAuthorizerPlan, exchange: &Exchange) -> Result<(), Rejection> {
     let refused = |detail: &'static str| Err(Rejection::new(Kind::Unauthorized, detail));
     for (index, source) in plan.identity.iter().enumerate() {
+        // Of several values the script reads the first and a mapping the last: what is validated must be what is read.
+        if let ValueSource::Header(name) = source
+            && exchange.request.headers.get_all(&**name).iter().nth(1).is_some()
+        {
+            return refused("an identity source occurs more than once");
+        }
         let Some(value) = lookup::value(source, exchange, None).filter(|value| !value.is_empty()) else {
             return refused("an identity source is missing");
         };

@@ -10,9 +10,17 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use moongate_exchange::{Body, BodyError, Exchange, Exit, Kind, Rejection};
 
-use crate::plan::RoutePlan;
+use crate::plan::{RoutePlan, SitePlan};
 
-pub(super) fn check(found: &Result<&RoutePlan, Rejection>, exchange: &mut Exchange) -> Result<(), Exit> {
+pub(super) fn check(
+    site: &SitePlan,
+    found: &Result<&RoutePlan, Rejection>,
+    exchange: &mut Exchange,
+) -> Result<(), Exit> {
+    // The API's own guards decide first, also about routes that do not exist: a caller who is kept out learns nothing.
+    for guard in &site.guards {
+        guard.check(exchange)?;
+    }
     let Ok(route) = found else { return Ok(()) };
     for guard in &route.guards {
         guard.check(exchange)?;

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
-use moongate_exchange::{Body, Caller, Exchange, Exit, Headers, Kind, Rejection, Request, Target};
+use moongate_exchange::{Body, Caller, Exchange, Exit, Headers, Kind, Rejection, Request, Target, query};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::pipeline::{forward, lookup, script, template};
@@ -37,24 +37,39 @@ pub(super) fn build(
     let mut request = match &route.integration {
         IntegrationPlan::HttpProxy(plan) => pass(route, plan, exchange)?,
         IntegrationPlan::Http(plan) => map(site, route, plan, exchange)?,
-        IntegrationPlan::Mock(plan) => return mock(route, plan, exchange).map(IntegrationRequest::Mock),
+        IntegrationPlan::Mock(plan) => {
+            run_plugins(route, exchange, &mut client_view(exchange))?;
+            return mock(route, plan, exchange).map(IntegrationRequest::Mock);
+        }
         IntegrationPlan::Lua(_) => {
+            let mut view = client_view(exchange);
+            run_plugins(route, exchange, &mut view)?;
             let body = exchange.request_body.clone().unwrap_or_default();
-            return Ok(IntegrationRequest::Event(moongate_function::event::v2::event(
-                exchange,
-                &body,
-                is_binary(&body),
-            )));
+            let event = moongate_function::event::v2::event(exchange, &view.headers, &body, is_binary(&body));
+            return Ok(IntegrationRequest::Event(event));
         }
         IntegrationPlan::Unavailable(_) => return Ok(IntegrationRequest::None),
     };
+    run_plugins(route, exchange, &mut request)?;
+    Ok(IntegrationRequest::Http(request))
+}
+
+/// The plugins' phase `request`, on whatever the integration is given. A plugin may answer instead.
+fn run_plugins(route: &RoutePlan, exchange: &mut Exchange, request: &mut Request) -> Result<(), Exit> {
     for plugin in route.plugins.iter().filter(|plugin| plugin.on_request) {
-        let answer = script::vm(route)?.plugin_request(plugin.script, plugin.config, exchange, &mut request);
+        let answer = script::vm(route)?.plugin_request(plugin.script, plugin.config, exchange, request);
         if let Some(answer) = answer.map_err(script::failed)? {
             return Err(answer.into());
         }
     }
-    Ok(IntegrationRequest::Http(request))
+    Ok(())
+}
+
+/// The client's request as plugins see it where no upstream is asked.
+fn client_view(exchange: &Exchange) -> Request {
+    let request = &exchange.request;
+    let (method, target, headers) = (request.method.clone(), request.target.clone(), request.headers.clone());
+    Request { method, target, headers, body: Body::Empty }
 }
 
 /// `http_proxy`: the request as it came, addressed to the upstream, with mapped parameters.
@@ -173,7 +188,8 @@ fn collect(
         Ok((name.clone(), HeaderValue::from_str(value).map_err(|_| refused())?))
     };
     if let Some(overrides) = &exchange.overrides {
-        path.extend(overrides.request_path.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        let encoded = |value: &str| utf8_percent_encode(value, ENCODED).to_string();
+        path.extend(overrides.request_path.iter().map(|(name, value)| (name.clone(), encoded(value))));
         query.extend(overrides.request_query.iter().map(|(name, value)| (name.clone(), value.to_string())));
         for (name, value) in &overrides.request_headers {
             headers.push(field(name, value)?);
@@ -220,6 +236,10 @@ fn target(
                 match part {
                     UriPart::Text(literal) => text.push_str(literal),
                     UriPart::Parameter(name) => match path.iter().rev().find(|(known, _)| known == name) {
+                        // Behind `?` what separates parameters must not come out of a value.
+                        Some((_, value)) if text.contains('?') => {
+                            text.extend(utf8_percent_encode(&query::decode_segment(value), ENCODED));
+                        }
                         Some((_, value)) => text.push_str(value),
                         // AWS leaves the hole as it is written; braces cannot stand in a path.
                         None => text.push_str(&format!("%7B{name}%7D")),
@@ -241,7 +261,16 @@ fn target(
         text.extend(utf8_percent_encode(value, ENCODED));
         separator = '&';
     }
-    Target::from_normal(text).map_err(|error| Rejection::new(Kind::BadRequestParameters, error.to_string()).into())
+    let refused = |reason: String| Rejection::new(Kind::BadRequestParameters, reason);
+    if path.is_empty() {
+        return Target::from_normal(text).map_err(|error| refused(error.to_string()).into());
+    }
+    // A value that is filled into a path must not lead out of it.
+    let target = Target::from_text(text.clone()).map_err(|error| refused(error.to_string()))?;
+    if target.as_str() != text {
+        return Err(refused(format!("a mapped value would change the upstream's path: {text}")).into());
+    }
+    Ok(target)
 }
 
 /// Whether a function gets a body as base64: when it is not text.

@@ -21,9 +21,6 @@ pub(super) async fn build(
     let mut response = match &route.integration {
         IntegrationPlan::Http(plan) => map(route, &plan.responses, exchange, answered).await?,
         IntegrationPlan::Mock(plan) => map(route, &plan.responses, exchange, answered).await?,
-        IntegrationPlan::HttpProxy(plan) if plan.responses.default.is_some() => {
-            map(route, &plan.responses, exchange, answered).await?
-        }
         _ => answered,
     };
     for plugin in route.plugins.iter().filter(|plugin| plugin.on_response) {
@@ -35,7 +32,9 @@ pub(super) async fn build(
             let (name, value) = field(name, value)?;
             response.headers.set(name, value);
         }
-        response.status = overrides.response_status.unwrap_or(response.status);
+        // A final answer has a final status (RFC 9110 section 15.2).
+        let status = overrides.response_status.filter(|status| !status.is_informational());
+        response.status = status.unwrap_or(response.status);
         exchange.overrides = Some(overrides);
     }
     Ok(response)

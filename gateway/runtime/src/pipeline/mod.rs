@@ -109,7 +109,7 @@ async fn stages<U: Upstreams>(
     exchange: &mut Exchange,
 ) -> Result<Response, Exit> {
     let found = route::find(site, prefix_bytes, exchange);
-    guard::check(&found, exchange)?;
+    guard::check(site, &found, exchange)?;
     preflight::answer(site, exchange)?;
     let route: &RoutePlan = found?;
     let caller: Caller = authorize::caller(route, exchange)?;

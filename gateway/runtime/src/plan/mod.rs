@@ -32,6 +32,8 @@ pub struct SitePlan {
     pub api_id: Box<str>,
     /// Whose habits errors and defaults follow.
     pub compat: Compat,
+    /// Policies of the guard stage that act on every request to the API.
+    pub guards: Box<[Arc<dyn Guard>]>,
     /// The routes.
     pub router: Router,
     /// Cross-origin rules.
@@ -60,7 +62,7 @@ pub struct RoutePlan {
     /// Whether anything after `map_request` still looks at the request's headers. Where nothing does, they are moved to the
     /// upstream instead of being copied.
     pub keeps_request_headers: bool,
-    /// Policies of the guard stage.
+    /// Policies of the guard stage, beside the API's.
     pub guards: Box<[Arc<dyn Guard>]>,
     /// Who decides about the caller.
     pub authorizer: AuthorizerPlan,

@@ -40,7 +40,7 @@ fn matched(api_id: &str, key: &str, stage: &str, prefix_bytes: usize) -> Matched
 }
 
 fn read(exchange: &Exchange, body: &[u8], is_binary: bool) -> Value {
-    serde_json::from_slice(&event(exchange, body, is_binary)).expect("an event is JSON")
+    serde_json::from_slice(&event(exchange, &exchange.request.headers, body, is_binary)).expect("an event is JSON")
 }
 
 #[test]
