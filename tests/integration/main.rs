@@ -16,6 +16,7 @@ mod proxying;
 mod readme;
 mod reload;
 mod routing;
+mod slow_and_broken;
 mod streaming;
 mod tls;
 mod upstream_faults;

@@ -14,6 +14,9 @@ use tokio::time::Sleep;
 
 use crate::downstream::service::Run;
 
+/// How much of a body at hand an HTTP/2 stream is given at a time, in bytes.
+const SLICE_BYTES: usize = 32 * 1024;
+
 /// A client's body as it arrives, with a deadline for every pause.
 pub(super) struct ClientBody {
     incoming: Incoming,
@@ -65,16 +68,33 @@ pub(crate) struct Answer {
 impl Answer {
     pub(super) fn new(body: Body, run: Run) -> Self {
         let mut answer = Self { body, run, failure: None, is_waiting: false };
-        answer.waits();
+        if !answer.body.is_end_stream() {
+            answer.waits();
+        }
         answer
     }
 }
 
 impl Answer {
+    /// Something was handed on; on HTTP/2 the client may take its time with it, the last piece too.
     fn waits(&mut self) {
-        if self.run.exchange.version == Version::HTTP_2 && !self.body.is_end_stream() {
+        if self.is_http2() {
             self.is_waiting = true;
             self.run.state.answer_waits(self.run.number);
+        }
+    }
+
+    fn is_http2(&self) -> bool {
+        self.run.exchange.version == Version::HTTP_2
+    }
+
+    /// The next piece of a body that is at hand. The HTTP/2 codec asks when the client has opened a window; given all at once it
+    /// would keep the rest itself, and we would take the answer for sent.
+    fn slice(&mut self) -> Option<Bytes> {
+        let is_http2 = self.is_http2();
+        match &mut self.body {
+            Body::Full(bytes) if is_http2 && bytes.len() > SLICE_BYTES => Some(bytes.split_to(SLICE_BYTES)),
+            _ => None,
         }
     }
 
@@ -95,7 +115,10 @@ impl HttpBody for Answer {
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let frame = match this.slice() {
+            Some(slice) => Some(Ok(Frame::data(slice))),
+            None => ready!(Pin::new(&mut this.body).poll_frame(cx)),
+        };
         let outcome = &mut this.run.exchange.outcome;
         match &frame {
             Some(Ok(frame)) => outcome.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
@@ -112,7 +135,9 @@ impl HttpBody for Answer {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.waits();
+        if frame.is_some() {
+            this.waits();
+        }
         Poll::Ready(frame)
     }
 
