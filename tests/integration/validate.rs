@@ -230,3 +230,14 @@ fn the_schema_is_json_schema() {
     let schema: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert!(schema["$schema"].as_str().is_some_and(|dialect| dialect.contains("json-schema.org")), "{schema}");
 }
+
+#[test]
+fn policies_are_listed_and_explained() {
+    let moongate = |arguments: &[&str]| Process::run(Project::default().working_folder(), arguments.to_vec(), SOON);
+    let list = moongate(&["policies"]);
+    assert_eq!(list.code, Some(0));
+    assert!(list.stdout.contains("ip_access") && list.stdout.contains("api_key"), "{}", list.stdout);
+    let manual = moongate(&["policies", "ip_access"]);
+    assert!(manual.stdout.starts_with("# `ip_access`") && manual.stdout.contains("\"allow\""), "{}", manual.stdout);
+    assert_eq!(moongate(&["policies", "nothing"]).code, Some(1));
+}

@@ -4,6 +4,7 @@
 
 mod dev;
 mod explain;
+mod policies;
 mod run;
 mod schema;
 mod validate;
@@ -37,6 +38,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Print the JSON Schema of configuration documents.
     Schema,
+    /// List the built-in policies, or print the manual of one.
+    Policies(policies::Arguments),
     /// Say what an error or warning code means.
     Explain(explain::Arguments),
 }
@@ -57,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
         Command::Schema => schema::run(),
+        Command::Policies(arguments) => policies::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
