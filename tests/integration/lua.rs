@@ -155,7 +155,7 @@ fn scripts(scripts: &[(&str, &str)]) -> Gateway {
 fn a_script_without_end_is_killed_while_a_hundred_other_requests_succeed() {
     let gateway =
         scripts(&[("endless", "local n = 0\nwhile true do\n    n += 1\nend\n"), ("quick", "return { ok = true }\n")]);
-    let load = Load::start(gateway.client(), "/s/quick", 8, |response| {
+    let load = Load::start(gateway.client(), "/s/quick", 100, |response| {
         (response.status != 200).then(|| format!("{response:?}"))
     });
     load.wait_for_more(20);
