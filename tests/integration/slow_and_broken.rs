@@ -261,3 +261,28 @@ routes:
     assert_eq!(requests.len(), 2, "{requests:#?}");
     assert!(requests.iter().all(|request| request.is_complete && request.body.len() == 70), "{requests:#?}");
 }
+
+#[test]
+fn an_upstream_that_takes_nothing_of_an_upload_is_late() {
+    const UPLOAD_BYTES: usize = 64 * 1024 * 1024;
+    // Connections are made by the system and never accepted: nobody reads.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = deaf.local_addr().expect("a bound socket has an address");
+    let gateway = Gateway::with_api(&format!(
+        "api: u
+routes:
+  - match: POST /
+    integration: {{ type: http_proxy, uri: \"http://{address}/\", timeout_ms: 500 }}
+"
+    ));
+    let mut connection = gateway.client().connect();
+    connection.send(format!("POST /u/ HTTP/1.1\r\nHost: h\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n")).expect("sent");
+    let mut socket = connection.socket().expect("a socket");
+    let sender = thread::spawn(move || {
+        // Ends with an error when the gateway gives the request up.
+        let _ = socket.write_all(&vec![b'x'; UPLOAD_BYTES]);
+    });
+    connection.response_to("POST").expect("an answer").expect_status(504);
+    drop(connection);
+    sender.join().expect("no panic");
+}

@@ -79,8 +79,9 @@ impl H1 {
     ///
     /// What went wrong, and the request where it certainly never left.
     pub(super) async fn send(mut self, request: Outgoing) -> Result<Sent, (hyper::Error, Option<Outgoing>)> {
-        let sent = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-        let request = request.map(|body| SentBody::new(body, Arc::clone(&sent)));
+        let progress = Arc::new(Progress::default());
+        progress.sent.store(request.body().is_end_stream(), Ordering::Relaxed);
+        let request = request.map(|body| SentBody::new(body, Arc::clone(&progress)));
         let mut answer = std::pin::pin!(self.sender.try_send_request(request));
         let mut is_over = false;
         let outcome = poll_fn(|cx| {
@@ -100,7 +101,7 @@ impl H1 {
         };
         let rest = if is_over {
             Rest::Task
-        } else if sent.load(Ordering::Relaxed) {
+        } else if progress.sent.load(Ordering::Relaxed) {
             Rest::InPlace(self)
         } else {
             // The sender must live as long as the connection: dropping it would end it after this exchange, which is what we want.
@@ -130,15 +131,24 @@ pub(super) fn body(incoming: Incoming, rest: Rest, pool: Pool, upstream: u64) ->
     Body::Stream(Box::pin(received))
 }
 
-/// A request's body that says when it was sent.
+/// How far a request's body has come.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// All of it was taken.
+    pub(super) sent: AtomicBool,
+    /// Some of it was taken since this was last cleared.
+    pub(super) moved: AtomicBool,
+}
+
+/// A request's body that says how far it has come.
 pub(super) struct SentBody {
     body: Body,
-    sent: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
 impl SentBody {
-    pub(super) fn new(body: Body, sent: Arc<AtomicBool>) -> Self {
-        Self { body, sent }
+    pub(super) fn new(body: Body, progress: Arc<Progress>) -> Self {
+        Self { body, progress }
     }
 }
 
@@ -148,8 +158,9 @@ impl HttpBody for SentBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.progress.moved.store(true, Ordering::Relaxed);
         if frame.is_none() || self.body.is_end_stream() {
-            self.sent.store(true, Ordering::Relaxed);
+            self.progress.sent.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }

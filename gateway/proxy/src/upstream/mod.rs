@@ -12,7 +12,7 @@ mod resolve;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST, TE};
@@ -58,8 +58,8 @@ impl Upstreams for Pool {
             // Timers of this kind are shared between requests: one that is dropped in time costs next to nothing.
             match pingora_timeout::fast_timeout::fast_timeout(patience, answer.as_mut()).await {
                 Ok(outcome) => return outcome,
-                // While the client still sends, the upstream is not late. The client's own pauses have a deadline.
-                Err(_) if upload.as_ref().is_some_and(Upload::is_under_way) => {}
+                // While the upload goes on, the upstream is not late; one that takes nothing of it for this long is.
+                Err(_) if upload.as_ref().is_some_and(Upload::has_moved) => {}
                 Err(_) => return Err(UpstreamError::TimedOut),
             }
         }
@@ -67,7 +67,7 @@ impl Upstreams for Pool {
 }
 
 /// A request's body that is still being sent.
-struct Upload(Arc<AtomicBool>);
+struct Upload(Arc<h1::Progress>);
 
 impl Upload {
     /// Watches a body that streams; others are sent in no time.
@@ -75,13 +75,14 @@ impl Upload {
         if !matches!(request.body, Body::Stream(_)) {
             return (request, None);
         }
-        let sent = Arc::new(AtomicBool::new(false));
-        let body = Body::stream(h1::SentBody::new(request.body, Arc::clone(&sent)));
-        (Request { body, ..request }, Some(Self(sent)))
+        let progress = Arc::new(h1::Progress::default());
+        let body = Body::stream(h1::SentBody::new(request.body, Arc::clone(&progress)));
+        (Request { body, ..request }, Some(Self(progress)))
     }
 
-    fn is_under_way(&self) -> bool {
-        !self.0.load(Ordering::Relaxed)
+    /// Whether it is not over, and some of it was sent since this was last asked.
+    fn has_moved(&self) -> bool {
+        !self.0.sent.load(Ordering::Relaxed) && self.0.moved.swap(false, Ordering::Relaxed)
     }
 }
 
