@@ -5,10 +5,12 @@
 //! `Proxy-Authorization`, towards the client `Proxy-Authenticate`.
 
 use http::header::{
-    CONNECTION, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
+    EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
+use smallvec::SmallVec;
 
 /// Fields of one connection beside those that `Connection` names.
 const CONNECTION_FIELDS: [HeaderName; 8] = [
@@ -33,6 +35,22 @@ const NOT_NAMEABLE: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded-host"),
 ];
 
+/// Fields that say how a message is framed, routed or meant to be read, beside those of the connection.
+const NOT_IN_TRAILERS: [HeaderName; 12] = [
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    COOKIE,
+    SET_COOKIE,
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    CONTENT_RANGE,
+    CACHE_CONTROL,
+    EXPECT,
+];
+
 /// Why a request's head is refused: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
@@ -46,6 +64,23 @@ pub(crate) enum HeadError {
     ConnectionNames,
     #[error("a request cannot have both Content-Length and Transfer-Encoding")]
     TwoLengths,
+}
+
+/// Whether a field belongs to one connection only, whatever `Connection` says.
+pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
+    CONNECTION_FIELDS.contains(name)
+}
+
+/// Whether `Connection` may name a field, which is removed then.
+pub(crate) fn is_nameable(name: &HeaderName) -> bool {
+    // `TE` is named by whoever sends it and handled on its own.
+    !NOT_NAMEABLE.contains(name) && *name != TE
+}
+
+/// Whether a field may stand behind a body: none that says how the message is framed, routed or meant to be read (RFC 9110
+/// section 6.5.1).
+pub(crate) fn is_trailer(name: &HeaderName) -> bool {
+    !(is_of_connection(name) || NOT_IN_TRAILERS.contains(name))
 }
 
 /// Removes what belongs to the connection. `TE: trailers` stays: it says that the recipient understands trailers, which gRPC needs.
@@ -67,16 +102,16 @@ pub(crate) fn strip_connection(fields: &mut HeaderMap) -> Result<(), HeadError> 
             }
         }
     }
-    for name in &CONNECTION_FIELDS {
-        if fields.contains_key(name) {
+    // One look at every name instead of one search per field that might be there.
+    let found: SmallVec<[HeaderName; 4]> = fields
+        .keys()
+        .filter(|name| is_of_connection(name) || **name == PROXY_AUTHORIZATION || **name == TE)
+        .cloned()
+        .collect();
+    for name in found {
+        if name != TE || fields.get(TE).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"trailers")) {
             fields.remove(name);
         }
-    }
-    if fields.get(TE).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"trailers")) {
-        fields.remove(TE);
-    }
-    if fields.contains_key(PROXY_AUTHORIZATION) {
-        fields.remove(PROXY_AUTHORIZATION);
     }
     Ok(())
 }

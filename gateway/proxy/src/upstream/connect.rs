@@ -87,7 +87,7 @@ async fn speak(upstream: &Upstream, stream: Stream) -> Result<Connected, Upstrea
         (HttpVersion::Auto, _) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
     };
     if !is_http2 {
-        return H1::new(stream).await.map(Connected::H1);
+        return Ok(Connected::H1(H1::new(stream)));
     }
     let (sender, driver) = http2::Builder::new(Spawn)
         .timer(TokioTimer::new())
