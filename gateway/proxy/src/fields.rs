@@ -6,28 +6,15 @@
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
-    EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    EXPECT, HOST, PROXY_AUTHORIZATION, SET_COOKIE, TE,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 use smallvec::SmallVec;
 
-/// Fields of one connection beside those that `Connection` names.
-const CONNECTION_FIELDS: [HeaderName; 8] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    TRAILER,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-    // Both directions: the client's credentials for a proxy are for us at most, an upstream's challenge is for us too.
-    PROXY_AUTHENTICATE,
-];
-
 /// Fields that a client must not get removed by naming them in `Connection`: without them the upstream would be asked for
 /// something else, or not know who asks.
-const NOT_NAMEABLE: [HeaderName; 5] = [
+static NOT_NAMEABLE: [HeaderName; 5] = [
     HOST,
     HeaderName::from_static("content-length"),
     HeaderName::from_static("x-forwarded-for"),
@@ -36,7 +23,7 @@ const NOT_NAMEABLE: [HeaderName; 5] = [
 ];
 
 /// Fields that say how a message is framed, routed or meant to be read, beside those of the connection.
-const NOT_IN_TRAILERS: [HeaderName; 12] = [
+static NOT_IN_TRAILERS: [HeaderName; 12] = [
     CONTENT_LENGTH,
     HOST,
     TE,
@@ -66,9 +53,21 @@ pub(crate) enum HeadError {
     TwoLengths,
 }
 
-/// Whether a field belongs to one connection only, whatever `Connection` says.
+/// Whether a field belongs to one connection only, whatever `Connection` says. Asked for every field of every message: the text is
+/// compared by its length first.
 pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
-    CONNECTION_FIELDS.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "upgrade"
+            | "trailer"
+            | "keep-alive"
+            | "proxy-connection"
+            | "http2-settings"
+            // Both directions: the client's credentials for a proxy are for us at most, an upstream's challenge is for us too.
+            | "proxy-authenticate"
+    )
 }
 
 /// Whether `Connection` may name a field, which is removed then.
