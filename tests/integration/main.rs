@@ -7,6 +7,7 @@
 mod bad_input;
 mod dependencies;
 mod examples;
+mod exchange;
 mod hardening;
 mod harness_self;
 mod health;

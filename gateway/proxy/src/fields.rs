@@ -1,12 +1,13 @@
 //! Header fields that belong to one connection, and what a request must say about its host.
 //!
 //! Fields named here never reach the pipeline and are never passed on (RFC 9110 section 7.6.1): `Connection` and all it names,
-//! `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade`, `HTTP2-Settings`; and towards the upstream
-//! `Proxy-Authorization`, towards the client `Proxy-Authenticate`.
+//! `Keep-Alive`, `Proxy-Connection`, `TE`, `Transfer-Encoding`, `Upgrade`, `HTTP2-Settings`; and towards the upstream
+//! `Proxy-Authorization`, towards the client `Proxy-Authenticate`. `Trailer` passes: it announces what follows the body, which passes too.
 
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
-    EXPECT, HOST, PROXY_AUTHORIZATION, SET_COOKIE, TE,
+    AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, DATE, EXPECT, EXPIRES, FORWARDED, HOST, LOCATION, MAX_FORWARDS, PROXY_AUTHORIZATION, RANGE, RETRY_AFTER,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
@@ -14,31 +15,47 @@ use smallvec::SmallVec;
 
 /// Fields that a client must not get removed by naming them in `Connection`: without them the upstream would be asked for
 /// something else, or not know who asks.
-static NOT_NAMEABLE: [HeaderName; 5] = [
+static NOT_NAMEABLE: [HeaderName; 6] = [
     HOST,
-    HeaderName::from_static("content-length"),
+    CONTENT_LENGTH,
+    FORWARDED,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-host"),
 ];
 
-/// Fields that say how a message is framed, routed or meant to be read, beside those of the connection.
-static NOT_IN_TRAILERS: [HeaderName; 12] = [
-    CONTENT_LENGTH,
-    HOST,
-    TE,
-    COOKIE,
-    SET_COOKIE,
+/// Fields that frame a message: in a request's trailers they are an attempt to be read in two ways.
+static FRAMING_FIELDS: [HeaderName; 3] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST];
+
+/// Fields that mean nothing behind a body, or must be known before it: routing, credentials, controls, what the content is
+/// (RFC 9110 section 6.5.1); beside those of the connection.
+static NOT_IN_TRAILERS: [HeaderName; 23] = [
+    AGE,
     AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    CONTENT_ENCODING,
-    CONTENT_TYPE,
-    CONTENT_RANGE,
     CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    DATE,
     EXPECT,
+    EXPIRES,
+    FORWARDED,
+    HOST,
+    LOCATION,
+    MAX_FORWARDS,
+    PROXY_AUTHORIZATION,
+    RANGE,
+    RETRY_AFTER,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    VARY,
+    WWW_AUTHENTICATE,
 ];
 
-/// Why a request's head is refused: 400.
+/// Why a request's head or trailers are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
     #[error("an HTTP/1.1 request needs exactly one Host field")]
@@ -51,6 +68,85 @@ pub(crate) enum HeadError {
     ConnectionNames,
     #[error("a request cannot have both Content-Length and Transfer-Encoding")]
     TwoLengths,
+    #[error("a request's body can be `chunked` and nothing else, once")]
+    Coding,
+    #[error("the only expectation that can be met is `100-continue`")]
+    Expectation,
+    #[error("trailers cannot say where a message ends or whom it is for")]
+    TrailerFraming,
+}
+
+impl HeadError {
+    /// The status that says so.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            // RFC 9112 section 6.1.
+            Self::Coding => 501,
+            // RFC 9110 section 10.1.1.
+            Self::Expectation => 417,
+            _ => 400,
+        }
+    }
+}
+
+/// Checks Transfer-Encoding. The codec has seen that `chunked` comes last; that other codings come before it, or `chunked` twice, it
+/// does not mind.
+///
+/// # Errors
+///
+/// [`HeadError::Coding`] for anything but `chunked`.
+pub(crate) fn check_codings(fields: &HeaderMap) -> Result<(), HeadError> {
+    let mut values = fields.get_all(TRANSFER_ENCODING).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(HeadError::Coding),
+    }
+}
+
+/// Takes Expect away: the gateway reads the body, so it is the gateway that asks for it. Whether there was `100-continue`.
+///
+/// # Errors
+///
+/// [`HeadError::Expectation`] for any other expectation.
+pub(crate) fn take_expectation(fields: &mut HeaderMap) -> Result<bool, HeadError> {
+    if fields.get_all(EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(HeadError::Expectation);
+    }
+    Ok(fields.remove(EXPECT).is_some())
+}
+
+/// Counts Max-Forwards down (RFC 9110 section 7.6.2). True when the request may not be forwarded.
+pub(crate) fn is_forwarded_far_enough(fields: &mut HeaderMap) -> bool {
+    let Some(value) = fields.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()) else { return false };
+    let Ok(left) = value.trim().parse::<u32>() else { return false };
+    match left.checked_sub(1) {
+        None => true,
+        Some(left) => {
+            fields.insert(MAX_FORWARDS, left.into());
+            false
+        }
+    }
+}
+
+/// Removes from a request's trailers what has no place there.
+///
+/// # Errors
+///
+/// [`HeadError::TrailerFraming`] when they try to frame the message anew.
+pub(crate) fn check_request_trailers(trailers: &mut HeaderMap) -> Result<(), HeadError> {
+    if FRAMING_FIELDS.iter().any(|name| trailers.contains_key(name)) {
+        return Err(HeadError::TrailerFraming);
+    }
+    strip_trailers(trailers);
+    Ok(())
+}
+
+/// Removes from trailers what has no place there.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    let found: SmallVec<[HeaderName; 4]> = trailers.keys().filter(|name| !is_trailer(name)).cloned().collect();
+    for name in found {
+        trailers.remove(name);
+    }
 }
 
 /// Whether a field belongs to one connection only, whatever `Connection` says. Asked for every field of every message: the text is
@@ -61,7 +157,6 @@ pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
         "connection"
             | "transfer-encoding"
             | "upgrade"
-            | "trailer"
             | "keep-alive"
             | "proxy-connection"
             | "http2-settings"
@@ -79,7 +174,7 @@ pub(crate) fn is_nameable(name: &HeaderName) -> bool {
 /// Whether a field may stand behind a body: none that says how the message is framed, routed or meant to be read (RFC 9110
 /// section 6.5.1).
 pub(crate) fn is_trailer(name: &HeaderName) -> bool {
-    !(is_of_connection(name) || NOT_IN_TRAILERS.contains(name))
+    !(is_of_connection(name) || NOT_IN_TRAILERS.contains(name) || name.as_str().starts_with("x-forwarded-"))
 }
 
 /// Removes what belongs to the connection. `TE: trailers` stays: it says that the recipient understands trailers, which gRPC needs.
@@ -215,6 +310,59 @@ mod tests {
             let mut head = HeaderMap::new();
             head.insert(CONNECTION, HeaderValue::try_from(format!("close, {name}")).expect("a value"));
             assert_eq!(strip_connection(&mut head), Err(HeadError::ConnectionNames), "{name}");
+        }
+    }
+
+    #[test]
+    fn trailers_keep_what_belongs_behind_a_body() {
+        let mut trailers = fields(&[
+            ("grpc-status", "0"),
+            ("x-sum", "7"),
+            ("digest", "x"),
+            ("authorization", "Bearer t"),
+            ("keep-alive", "timeout=5"),
+            ("connection", "x-sum"),
+            ("set-cookie", "a=b"),
+            ("x-forwarded-for", "192.0.2.1"),
+        ]);
+        check_request_trailers(&mut trailers).expect("nothing that frames");
+        let mut left: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["digest", "grpc-status", "x-sum"]);
+        for name in ["content-length", "transfer-encoding", "host"] {
+            let mut trailers = fields(&[(name, "1")]);
+            assert_eq!(check_request_trailers(&mut trailers), Err(HeadError::TrailerFraming), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_one_coding_and_one_expectation_are_known() {
+        let codings: [(&[(&str, &str)], bool); 5] = [
+            (&[("transfer-encoding", "Chunked")], true),
+            (&[("transfer-encoding", "gzip, chunked")], false),
+            (&[("transfer-encoding", "chunked, chunked")], false),
+            (&[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")], false),
+            (&[("transfer-encoding", "chunked;q=1")], false),
+        ];
+        for (pairs, want) in codings {
+            let mut head = HeaderMap::new();
+            for (name, value) in pairs {
+                head.append(*name, HeaderValue::from_str(value).expect("a value"));
+            }
+            assert_eq!(check_codings(&head).is_ok(), want, "{pairs:?}");
+        }
+        assert_eq!(take_expectation(&mut fields(&[("expect", "100-Continue")])), Ok(true));
+        assert_eq!(take_expectation(&mut fields(&[("expect", "200-ok")])), Err(HeadError::Expectation));
+        assert_eq!(take_expectation(&mut HeaderMap::new()), Ok(false));
+    }
+
+    #[test]
+    fn max_forwards_is_counted_down() {
+        for (value, want, left) in [("0", true, "0"), ("3", false, "2"), ("x", false, "x")] {
+            let mut head = fields(&[]);
+            head.insert(MAX_FORWARDS, HeaderValue::from_static(value));
+            assert_eq!(is_forwarded_far_enough(&mut head), want, "{value}");
+            assert_eq!(head.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()), Some(left), "{value}");
         }
     }
 

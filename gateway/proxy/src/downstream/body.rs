@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,23 +12,100 @@ use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use moongate_exchange::{Body, BodyError};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::downstream::service::Run;
+use crate::downstream::state::ConnectionState;
+use crate::fields;
 
 /// How much of a body at hand an HTTP/2 stream is given at a time, in bytes.
 const SLICE_BYTES: usize = 32 * 1024;
 
-/// A client's body as it arrives, with a deadline for every pause.
+/// Fewest bytes that a client must send of a body in the deadline for pauses: less is a client that keeps a request open on purpose.
+const RECEIVED_BYTES_MIN: u64 = 1024;
+
+/// What a request knows about its upload.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// The answer has begun: what is still uploaded goes on beside it, at any pace. A call in both directions may be silent for
+    /// long; how long is for the answer's side to decide.
+    is_answered: AtomicBool,
+}
+
+impl Upload {
+    /// The answer begins.
+    pub(super) fn answer_begins(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A client's body as it arrives. While nothing is answered, it must make progress: so many bytes in every stretch of time that
+/// somebody waits for it.
 pub(super) struct ClientBody {
     incoming: Incoming,
+    state: Arc<ConnectionState>,
+    upload: Arc<Upload>,
     stall: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes since the timer was armed.
+    received: u64,
+    /// Since when nobody waits, while a timer is armed.
+    paused_at: Option<Instant>,
+    has_ended: bool,
 }
 
 impl ClientBody {
-    pub(super) fn new(incoming: Incoming, stall: Duration) -> Self {
-        Self { incoming, stall, timer: None }
+    pub(super) fn new(incoming: Incoming, state: Arc<ConnectionState>, upload: Arc<Upload>, stall: Duration) -> Self {
+        Self { incoming, state, upload, stall, timer: None, received: 0, paused_at: None, has_ended: false }
+    }
+
+    /// Takes note of what came, and checks trailers.
+    fn note(&mut self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let Some(frame) = frame else {
+            self.has_ended = true;
+            return None;
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                self.received += data.len() as u64;
+                self.state.add_payload(data.len() as u64);
+                if self.received >= RECEIVED_BYTES_MIN {
+                    self.received = 0;
+                    self.timer = None;
+                } else if self.timer.is_some() {
+                    self.paused_at.get_or_insert_with(Instant::now);
+                }
+                Some(Ok(Frame::data(data)))
+            }
+            Err(other) => {
+                self.has_ended = true;
+                let mut trailers = other.into_trailers().unwrap_or_default();
+                match fields::check_request_trailers(&mut trailers) {
+                    Ok(()) => Some(Ok(Frame::trailers(trailers))),
+                    Err(error) => Some(Err(BodyError::Aborted(error.into()))),
+                }
+            }
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        if self.upload.is_answered.load(Ordering::Relaxed) {
+            self.timer = None;
+            return Poll::Pending;
+        }
+        let stall = self.stall;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        if let Some(paused_at) = self.paused_at.take() {
+            // Time in which nobody asked is not the client's.
+            let deadline = timer.deadline() + paused_at.elapsed();
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
+        if self.upload.is_answered.load(Ordering::Relaxed) {
+            self.timer = None;
+            return Poll::Pending;
+        }
+        Poll::Ready(BodyError::TimedOut)
     }
 }
 
@@ -36,13 +115,15 @@ impl HttpBody for ClientBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
-            this.timer = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Aborted(error.into()))));
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(None) => Poll::Ready(this.note(None)),
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(this.note(Some(frame))),
+            Poll::Ready(Some(Err(error))) => {
+                this.state.must_close();
+                Poll::Ready(Some(Err(BodyError::Aborted(error.into()))))
+            }
+            Poll::Pending => this.poll_deadline(cx).map(|error| Some(Err(error))),
         }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.stall)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Some(Err(BodyError::TimedOut)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -54,53 +135,68 @@ impl HttpBody for ClientBody {
     }
 }
 
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        if !self.has_ended && !self.incoming.is_end_stream() {
+            // The rest will not be read: on HTTP/1 there is no next request behind it.
+            self.state.must_close();
+        }
+    }
+}
+
 /// The answer on its way to the client. It holds the exchange, which ends when the answer was sent or dropped.
 ///
-/// On an HTTP/2 connection it tells the connection while it waits for the client: a stream without flow-control window is written
-/// nothing, so no deadline of the socket would ever pass.
+/// On an HTTP/2 connection it tells its stream while it waits for the client.
 pub(crate) struct Answer {
     body: Body,
     run: Run,
     failure: Option<BodyError>,
-    is_waiting: bool,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, run: Run) -> Self {
-        let mut answer = Self { body, run, failure: None, is_waiting: false };
+        let answer = Self { body, run, failure: None };
         if !answer.body.is_end_stream() {
             answer.waits();
         }
         answer
     }
-}
 
-impl Answer {
     /// Something was handed on; on HTTP/2 the client may take its time with it, the last piece too.
-    fn waits(&mut self) {
-        if self.is_http2() {
-            self.is_waiting = true;
-            self.run.state.answer_waits(self.run.number);
+    fn waits(&self) {
+        if let Some(stream) = &self.run.stream {
+            stream.answer_waits();
         }
     }
 
-    fn is_http2(&self) -> bool {
-        self.run.exchange.version == Version::HTTP_2
+    fn goes_on(&self) {
+        if let Some(stream) = &self.run.stream {
+            stream.answer_goes_on();
+        }
     }
 
     /// The next piece of a body that is at hand. The HTTP/2 codec asks when the client has opened a window; given all at once it
     /// would keep the rest itself, and we would take the answer for sent.
     fn slice(&mut self) -> Option<Bytes> {
-        let is_http2 = self.is_http2();
+        let is_http2 = self.run.exchange.version == Version::HTTP_2;
         match &mut self.body {
             Body::Full(bytes) if is_http2 && bytes.len() > SLICE_BYTES => Some(bytes.split_to(SLICE_BYTES)),
             _ => None,
         }
     }
 
-    fn goes_on(&mut self) {
-        if std::mem::take(&mut self.is_waiting) {
-            self.run.state.answer_goes_on(self.run.number);
+    /// The next frame, with what the log needs of it.
+    fn note(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(data) => {
+                self.run.exchange.outcome.body_bytes += data.len() as u64;
+                Frame::data(data)
+            }
+            Err(other) => {
+                let mut trailers = other.into_trailers().unwrap_or_default();
+                fields::strip_trailers(&mut trailers);
+                Frame::trailers(trailers)
+            }
         }
     }
 }
@@ -119,26 +215,24 @@ impl HttpBody for Answer {
             Some(slice) => Some(Ok(Frame::data(slice))),
             None => ready!(Pin::new(&mut this.body).poll_frame(cx)),
         };
-        let outcome = &mut this.run.exchange.outcome;
-        match &frame {
-            Some(Ok(frame)) => outcome.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(error)) => {
-                outcome.is_aborted = true;
-                outcome.detail = Some(format!("the answer broke off: {error}").into());
+        match frame {
+            Some(Ok(frame)) => {
+                let frame = this.note(frame);
+                this.waits();
+                Poll::Ready(Some(Ok(frame)))
             }
-            None => {}
+            Some(Err(failure)) => {
+                let outcome = &mut this.run.exchange.outcome;
+                outcome.is_aborted = true;
+                outcome.detail = Some(format!("the answer broke off: {failure}").into());
+                // hyper drops what it has not written yet when a body fails. Pausing once lets it write: the client sees how far
+                // the answer came, and that it broke off.
+                this.failure = Some(failure);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
         }
-        if let Some(Err(failure)) = frame {
-            // hyper drops what it has not written yet when a body fails. Pausing once lets it write: the client sees how far the
-            // answer came, and that it broke off.
-            this.failure = Some(failure);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if frame.is_some() {
-            this.waits();
-        }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -152,10 +246,16 @@ impl HttpBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.goes_on();
-        if !self.body.is_end_stream() && !self.run.exchange.outcome.is_aborted {
-            self.run.exchange.outcome.is_aborted = true;
-            self.run.exchange.outcome.detail = Some("the client left before the end of the answer".into());
+        let outcome = &mut self.run.exchange.outcome;
+        let is_late = self.run.stream.as_ref().is_some_and(|stream| stream.is_late());
+        if (is_late || !self.body.is_end_stream()) && !outcome.is_aborted {
+            outcome.is_aborted = true;
+            let detail = if is_late {
+                "the client took too little of the answer"
+            } else {
+                "the client left before the end of the answer"
+            };
+            outcome.detail = Some(detail.into());
         }
     }
 }

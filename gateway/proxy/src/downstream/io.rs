@@ -1,24 +1,28 @@
-//! A client's stream with deadlines: idle, head, and writing.
+//! A client's stream: one request at a time, and deadlines for heads, idling and writing.
 //!
 //! hyper has one timer for a head, which also runs while a connection idles, and none for a client that takes nothing. So the
 //! deadlines are kept here, where every read and write passes. A timer is armed only when a read or write has to wait, and one
 //! that is armed is left to run on across requests: when it fires, it is checked against what has happened since. A busy
 //! keep-alive connection pays a comparison per request.
+//!
+//! A client that closes its sending side behind a whole request (RFC 9112 section 9.6) is given its answer. Whether it has gone
+//! altogether shows when something is written to it; while nothing is, it is believed for [`Limits::half_close`].
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::downstream::framing::Framing;
 use crate::downstream::linger::Linger;
 use crate::downstream::state::ConnectionState;
 use crate::downstream::{Limits, Shared};
@@ -29,72 +33,217 @@ const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 
 /// How soon an armed timer is looked at again when what it waits for has moved.
 const TIMER_STEP: Duration = Duration::from_millis(50);
 
-/// How many bytes one read takes at most.
-const READ_BYTES: usize = 16 * 1024;
+/// Most bytes that are read behind a request that is not answered yet: pipelined requests wait with the client.
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How much of that is read at once, in bytes.
+const AHEAD_READ_BYTES: usize = 4 * 1024;
+
+/// Fewest bytes of an answer that a client must take in [`Limits::stall`]. A rate of its own would cut off slow lines; this
+/// cuts off whoever takes a byte now and then to keep an answer in our memory.
+const WRITTEN_BYTES_MIN: u64 = 1024;
+
+/// How many bytes of frames an HTTP/2 client may send for every byte of fields and bodies in them. A frame's head is 9 bytes, so only
+/// floods of frames without content (PING, SETTINGS, WINDOW_UPDATE, PRIORITY, empty DATA) come near this.
+const FRAMES_PER_PAYLOAD: u64 = 8;
+
+/// For so many bytes of answers it may send one of frames: WINDOW_UPDATEs take 26 bytes for what is hardly less than 1 KiB, while the
+/// answers to PING and SETTINGS are as long as what they answer.
+const WRITTEN_PER_FRAMES: u64 = 16;
+
+/// What every HTTP/2 connection may send beyond that, in bytes: 100,000 frames without content.
+const FRAME_BYTES_FREE: u64 = 1024 * 1024;
+
+/// What it may send beyond that for every second it lives, in bytes: 60 PINGs.
+const FRAME_BYTES_PER_SECOND: u64 = 1024;
+
+/// How often an HTTP/2 connection's account is looked at, in bytes read.
+const ACCOUNT_STEP_BYTES: u64 = 256 * 1024;
 
 /// A client's stream that ends itself when a deadline passes.
 pub(super) struct ClientStream {
     stream: Stream,
-    /// Bytes that were read to find out the protocol.
-    prefix: Bytes,
+    /// Bytes that were read but not handed to the codec: those that told the protocol, and those of later requests.
+    held: BytesMut,
+    /// Where requests begin and end; `None` on HTTP/2.
+    framing: Option<Framing>,
     state: Arc<ConnectionState>,
     shared: Arc<Shared>,
     limits: Limits,
+    began: Instant,
     /// Whether bytes of an answer wait to be written.
     is_writing: bool,
+    /// Whether the client has closed its sending side behind a whole request.
+    has_ended: bool,
     /// When the head that is being read began.
     head_began: Option<Instant>,
     /// When the connection was last seen with a request under way, or began.
     idle_since: Instant,
     /// How many requests had begun when that was seen.
     begun_seen: u32,
+    /// Bytes read, on HTTP/2.
+    read: u64,
+    /// At how many bytes the account is looked at next.
+    account_at: u64,
+    /// Bytes written.
+    written: u64,
+    /// How many were written when the timer for writing, or for the half-closed side, was armed.
+    written_seen: u64,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    half_close_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
-    /// Whether heads are HTTP/1 text: then a late one is answered 408.
-    is_text: bool,
 }
 
 impl ClientStream {
+    /// A stream of which `held` was read already. `head_began` is when its first byte came. `is_text` is HTTP/1.
     pub(super) fn new(
         stream: Stream,
-        prefix: Bytes,
+        held: BytesMut,
+        head_began: Option<Instant>,
         is_text: bool,
         state: Arc<ConnectionState>,
         shared: Arc<Shared>,
     ) -> Self {
         let now = Instant::now();
-        if is_text {
-            state.keep_head(&prefix);
-        }
         Self {
             stream,
-            head_began: (!prefix.is_empty()).then_some(now),
-            prefix,
+            held,
+            framing: is_text.then(|| Framing::new(shared.limits.head_bytes_max)),
             state,
             limits: shared.limits,
             shared,
+            began: now,
             is_writing: false,
+            has_ended: false,
+            head_began: head_began.filter(|_| is_text),
             idle_since: now,
             begun_seen: 0,
+            read: 0,
+            account_at: ACCOUNT_STEP_BYTES,
+            written: 0,
+            written_seen: 0,
             read_timer: None,
             write_timer: None,
+            half_close_timer: None,
             linger: None,
-            is_text,
         }
     }
 
-    /// What passed, if a deadline for reading did. Called when a read has to wait.
-    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
-        let is_idle = self.is_idle();
-        let begun = self.state.begun();
-        if !is_idle || begun != self.begun_seen {
-            // A request has used up the head that was read; its body has a deadline of its own.
-            self.begun_seen = begun;
+    /// HTTP/1: hands on what belongs to the request that is being read.
+    fn poll_text(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(framing) = &mut self.framing else { return Poll::Ready(Ok(())) };
+        if framing.follow(&self.state) {
+            let now = Instant::now();
+            self.idle_since = now;
+            self.head_began = (!self.held.is_empty()).then_some(now);
+        }
+        if framing.is_whole() {
+            return self.poll_ahead(cx);
+        }
+        if !self.held.is_empty() {
+            let length = self.held.len().min(buffer.remaining());
+            let taken = framing.accept(&self.held[..length], &self.state);
+            buffer.put_slice(&self.held[..taken]);
+            self.held.advance(taken);
+            self.note_head();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer)? {
+            Poll::Ready(()) => {
+                let read = &buffer.filled()[before..];
+                if read.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                let taken = framing.accept(read, &self.state);
+                self.held.extend_from_slice(&read[taken..]);
+                buffer.set_filled(before + taken);
+                self.note_head();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if framing.is_at_head() => self.poll_read_deadline(cx),
+            // A body's pauses are bounded by whoever reads it.
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Starts a head's deadline with its first byte, and ends it with its last.
+    fn note_head(&mut self) {
+        if !self.framing.as_ref().is_some_and(Framing::is_at_head) {
             self.head_began = None;
+        } else if self.head_began.is_none() {
+            self.head_began = Some(Instant::now());
+        }
+    }
+
+    /// The request is whole: what comes now is a later one, or the end of the client's side.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::<u8>::uninit(); AHEAD_READ_BYTES];
+        while !self.has_ended && self.held.len() < AHEAD_BYTES_MAX {
+            let mut read = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            self.has_ended = read.filled().is_empty();
+            self.held.extend_from_slice(read.filled());
+        }
+        if self.has_ended { self.poll_half_closed(cx) } else { Poll::Pending }
+    }
+
+    /// Ready when a client that has closed its sending side is taken for gone.
+    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let half_close = self.limits.half_close;
+            let timer = self.half_close_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(half_close)));
+            ready!(timer.as_mut().poll(cx));
+            if self.written == self.written_seen {
+                return Poll::Ready(Ok(()));
+            }
+            self.written_seen = self.written;
+            timer.as_mut().reset(Instant::now() + half_close);
+        }
+    }
+
+    /// HTTP/2: hands on everything, and keeps an account of it.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_cut() {
+            return Poll::Ready(Err(io::Error::other("the client cancels more requests than it lets finish")));
+        }
+        if !self.held.is_empty() {
+            let length = self.held.len().min(buffer.remaining());
+            buffer.put_slice(&self.held[..length]);
+            self.held.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer)? {
+            Poll::Ready(()) => {
+                self.read += (buffer.filled().len() - before) as u64;
+                if self.read >= self.account_at && self.is_flooding() {
+                    return Poll::Ready(Err(io::Error::other("the client sends little but frames without content")));
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => self.poll_read_deadline(cx),
+        }
+    }
+
+    fn is_flooding(&mut self) -> bool {
+        self.account_at = self.read + ACCOUNT_STEP_BYTES;
+        let allowed = FRAME_BYTES_FREE
+            + self.state.payload().saturating_mul(FRAMES_PER_PAYLOAD)
+            + self.written / WRITTEN_PER_FRAMES
+            + self.began.elapsed().as_secs() * FRAME_BYTES_PER_SECOND;
+        self.read > allowed
+    }
+
+    /// What passed, if a deadline for reading did. Called when a read has to wait.
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = self.state.begun();
+        if !self.is_idle() || begun != self.begun_seen {
+            self.begun_seen = begun;
             self.idle_since = Instant::now();
         }
-        if !is_idle && self.is_text && self.read_timer.is_none() {
+        if !self.is_idle() && self.head_began.is_none() && self.read_timer.is_none() {
             return Poll::Pending;
         }
         loop {
@@ -104,31 +253,30 @@ impl ClientStream {
                 timer.as_mut().reset(deadline);
             }
             ready!(timer.as_mut().poll(cx));
-            if self.is_text && !self.is_idle() {
+            let now = Instant::now();
+            if now < deadline {
+                timer.as_mut().reset(deadline.max(now + TIMER_STEP));
+                continue;
+            }
+            if !self.is_idle() && self.head_began.is_none() {
                 self.read_timer = None;
                 return Poll::Pending;
             }
-            let (deadline, late_now) = self.deadline();
-            if late == late_now && Instant::now() >= deadline {
-                return Poll::Ready(late);
+            if late == Late::Head && self.framing.is_some() {
+                // Nothing else is being written: no request is under way. Whether it arrives is the client's matter.
+                let _ = Pin::new(&mut self.stream).poll_write(cx, HEAD_TIMED_OUT);
+                let _ = Pin::new(&mut self.stream).poll_flush(cx);
             }
-            if let Some(timer) = &mut self.read_timer {
-                timer.as_mut().reset(deadline.max(Instant::now() + TIMER_STEP));
-            }
+            return Poll::Ready(Ok(()));
         }
     }
 
     /// What the connection is waiting for, and until when.
     fn deadline(&self) -> (Instant, Late) {
-        if let Some(began) = self.head_began {
-            return (began + self.limits.head, Late::Head);
+        match self.head_began {
+            Some(began) => (began + self.limits.head, Late::Head),
+            None => (self.idle_since + self.limits.idle, Late::Idle),
         }
-        if self.is_idle() {
-            return (self.idle_since + self.limits.idle, Late::Idle);
-        }
-        // HTTP/2 with requests under way: some answer may wait for a client that opens no window.
-        let since = self.state.waits_since().map_or_else(Instant::now, Instant::from_std);
-        (since + self.limits.stall, Late::Stalled)
     }
 
     /// Whether nothing is under way: no request, and no answer that is still being written.
@@ -151,40 +299,32 @@ impl ClientStream {
         }
     }
 
-    /// Notes what was read for the deadlines and for the check of the head.
-    fn note_read(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || !self.state.is_idle() {
-            return;
-        }
-        if self.is_text {
-            let begun = self.state.begun();
-            if begun != self.begun_seen {
-                self.begun_seen = begun;
-                self.head_began = None;
+    /// Passes a write's outcome on, or ends it when too little was written for too long.
+    fn bounded(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(outcome) = outcome {
+            if let Ok(bytes) = outcome {
+                self.written += bytes as u64;
             }
-            self.head_began.get_or_insert_with(Instant::now);
-            self.state.keep_head(bytes);
-        } else {
-            // HTTP/2: frames of a connection without streams keep it no longer than an idle one may last.
-            self.head_began = None;
+            return Poll::Ready(outcome);
         }
+        self.poll_write_deadline(cx).map(Err)
     }
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let stall: Duration = self.limits.stall;
-        let timer = self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing of the answer for too long"))
-    }
-
-    /// Passes a write's outcome on, or ends it when it has waited too long.
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.write_timer = None;
-            return outcome;
-        }
         self.set_writing(true);
-        self.poll_write_deadline(cx).map(Err)
+        let stall = self.limits.stall;
+        loop {
+            let timer = self.write_timer.get_or_insert_with(|| {
+                self.written_seen = self.written;
+                Box::pin(tokio::time::sleep(stall))
+            });
+            ready!(timer.as_mut().poll(cx));
+            if self.written - self.written_seen < WRITTEN_BYTES_MIN {
+                let reason = "the client took too little of the answer for too long";
+                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+            self.write_timer = None;
+        }
     }
 }
 
@@ -193,7 +333,6 @@ impl ClientStream {
 enum Late {
     Head,
     Idle,
-    Stalled,
 }
 
 impl Drop for ClientStream {
@@ -202,49 +341,13 @@ impl Drop for ClientStream {
     }
 }
 
-impl Read for ClientStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.prefix.is_empty() {
-            let length = this.prefix.len().min(buffer.remaining());
-            buffer.put_slice(&this.prefix[..length]);
-            this.prefix.advance(length);
-            return Poll::Ready(Ok(()));
-        }
-        let mut space = [std::mem::MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let length = space.len().min(buffer.remaining());
-        let mut read = ReadBuf::uninit(&mut space[..length]);
-        match Pin::new(&mut this.stream).poll_read(cx, &mut read) {
-            Poll::Ready(outcome) => {
-                outcome?;
-                this.note_read(read.filled());
-                buffer.put_slice(read.filled());
-                Poll::Ready(Ok(()))
-            }
-            Poll::Pending => match ready!(this.poll_read_deadline(cx)) {
-                Late::Idle => Poll::Ready(Ok(())),
-                Late::Stalled => {
-                    let reason = "the client took nothing of an answer for too long";
-                    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
-                }
-                Late::Head => {
-                    if this.is_text {
-                        // Nothing else is being written: no request is under way. Whether it arrives is the client's matter.
-                        let _ = Pin::new(&mut this.stream).poll_write(cx, HEAD_TIMED_OUT);
-                        let _ = Pin::new(&mut this.stream).poll_flush(cx);
-                    }
-                    Poll::Ready(Ok(()))
-                }
-            },
-        }
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.framing.is_some() { self.poll_text(cx, buffer) } else { self.poll_frames(cx, buffer) }
     }
 }
 
-impl Write for ClientStream {
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.bounded(cx, outcome)
@@ -264,13 +367,22 @@ impl Write for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        if outcome.is_ready() && self.is_writing {
-            self.set_writing(false);
-            // The idle deadline begins now, and only a read arms its timer.
-            cx.waker().wake_by_ref();
+        let this = &mut *self;
+        if let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_flush(cx) {
+            this.write_timer = None;
+            let was_writing = this.is_writing;
+            this.set_writing(false);
+            // The idle deadline begins now, and only a read arms its timer. What was read ahead, or the client's end, is
+            // there already, and nothing else would make the codec ask for it.
+            let has_more = (this.has_ended || !this.held.is_empty())
+                && this.framing.as_ref().is_some_and(Framing::is_whole)
+                && this.state.is_idle();
+            if was_writing || has_more {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Ready(outcome);
         }
-        self.bounded(cx, outcome)
+        this.poll_write_deadline(cx).map(Err)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,14 +1,18 @@
 //! The client's side: from an accepted connection to the pipeline and back.
 //!
-//! [`Engine`] is what Pingora calls with every new stream. [`io`] keeps the deadlines of a connection, [`protocol`] finds out which
-//! HTTP it speaks, [`service`] turns hyper's request into an [`moongate_exchange::Exchange`] and the answer back into hyper's.
+//! [`Engine`] is what Pingora calls with every new stream. [`protocol`] finds out which HTTP it speaks; [`io`] keeps the deadlines of
+//! a connection and, with [`framing`], gives the codec one request at a time; [`service`] turns hyper's request into an
+//! [`moongate_exchange::Exchange`] and the answer back into hyper's; [`streams`] watches HTTP/2 streams.
 
 mod body;
+mod framing;
 mod io;
 mod linger;
 mod protocol;
 mod service;
 mod state;
+mod streams;
+mod unread;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,8 +36,10 @@ pub struct Limits {
     pub head: Duration,
     /// Between requests on a connection, and before the first.
     pub idle: Duration,
-    /// Longest pause in a request's body, and longest wait for a client to take some of an answer.
+    /// In so much time a client must send something of a request's body, and take something of an answer: 1 KiB at least.
     pub stall: Duration,
+    /// How long a client that has closed its sending side behind a request is believed to wait for the answer.
+    pub half_close: Duration,
     /// Largest head (request line and fields), in bytes.
     pub head_bytes_max: usize,
     /// Most connections, over all workers; further ones are closed at once.
@@ -48,6 +54,8 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             stall: Duration::from_secs(60),
+            // Clients that half-close are scripts that ask one thing; those that have gone shall not keep upstreams busy.
+            half_close: Duration::from_secs(2),
             // Room for large tokens and cookies; AWS takes 10,240 bytes (source: API Gateway quotas).
             head_bytes_max: 64 * 1024,
             connections_max: 16_384,

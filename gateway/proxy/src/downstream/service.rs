@@ -3,117 +3,217 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
 use moongate_exchange::target::TargetError;
 use moongate_exchange::{Body, Connection, Exchange, Headers, Kind, Rejection, Request, Response, Target};
 use moongate_runtime::pipeline;
 
 use crate::downstream::Engine;
-use crate::downstream::body::{Answer, ClientBody};
-use crate::downstream::state::ConnectionState;
-use crate::fields::{self, HeadError};
+use crate::downstream::body::{Answer, ClientBody, Upload};
+use crate::downstream::framing::Length;
+use crate::downstream::state::{ConnectionState, UnderWay};
+use crate::downstream::streams::StreamState;
+use crate::downstream::unread;
+use crate::fields;
+
+/// What counts as payload of a request that has no body, in bytes: about what its fields take.
+const HEAD_PAYLOAD_BYTES: u64 = 1024;
+
+/// The methods that routes can have: what the gateway says about itself (RFC 9110 section 9.3.7).
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// A request while it is under way. Dropping it, for whatever reason, ends the exchange: it is logged once.
 pub(super) struct Run {
     pub(super) exchange: Box<Exchange>,
     engine: Arc<Engine>,
     pub(super) state: Arc<ConnectionState>,
-    /// The request's number on its connection.
-    pub(super) number: u32,
-}
-
-impl Run {
-    fn new(engine: Arc<Engine>, state: Arc<ConnectionState>, number: u32, exchange: Exchange) -> Self {
-        engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { exchange: Box::new(exchange), engine, state, number }
-    }
+    /// The HTTP/2 stream.
+    pub(super) stream: Option<Arc<StreamState>>,
+    /// The request's body, where there is one.
+    upload: Option<Arc<Upload>>,
+    /// Whether the client waits for 100 (Continue) before it sends the body.
+    expects_continue: bool,
+    _under_way: UnderWay,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.state.request_ends();
+        if self.stream.is_some() && self.exchange.outcome.status.is_none() {
+            self.state.request_cancelled();
+        }
         self.engine.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         pipeline::finish(&self.exchange, &*self.engine.shared.listener);
     }
 }
 
-/// Answers a request. Never fails: what goes wrong is an answer too.
-pub(super) async fn answer(
-    engine: Arc<Engine>,
-    connection: Arc<Connection>,
-    state: Arc<ConnectionState>,
-    request: hyper::Request<Incoming>,
-) -> hyper::Response<Answer> {
-    let number = state.request_begins();
-    let version = request.version();
-    let stall = engine.shared.limits.stall;
-    let (parts, body) = request.into_parts();
-    let is_head = parts.method == Method::HEAD;
-    let (received, refusal) = match receive(version, &state, parts) {
-        Ok((method, target, headers)) => {
-            let body = if hyper::body::Body::is_end_stream(&body) {
-                Body::Empty
-            } else {
-                Body::stream(ClientBody::new(body, stall))
-            };
-            (Request { method, target, headers, body }, None)
-        }
-        Err((method, refusal)) => {
-            let target = Target::root();
-            (Request { method, target, headers: Headers::new(), body: Body::Empty }, Some(refusal))
-        }
-    };
-    let exchange = Exchange::new(connection, version, received);
-    let mut run = Run::new(engine, state, number, exchange);
-    let engine = Arc::clone(&run.engine);
-    if let Some(refusal) = refusal {
-        let mut response = pipeline::refuse(engine.shared.behaviour, &mut run.exchange, refusal);
-        // What follows such a head cannot be trusted to be a request.
-        response.headers.set(CONNECTION, HeaderValue::from_static("close"));
-        return send(version, is_head, response, run);
-    }
-    let snapshot = engine.shared.published.load();
-    let response = pipeline::handle(&snapshot, engine.shared.behaviour, &engine.pool, &mut run.exchange).await;
-    send(version, is_head, response, run)
+/// A request that the codec has just handed on.
+pub(super) struct Arrival {
+    pub(super) engine: Arc<Engine>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) state: Arc<ConnectionState>,
+    pub(super) request: hyper::Request<Incoming>,
+    under_way: UnderWay,
 }
 
-/// Checks a request's head and takes it apart, or says why it is refused before any API is looked for.
-fn receive(
-    version: Version,
-    state: &ConnectionState,
-    parts: http::request::Parts,
-) -> Result<(Method, Target, Headers), (Method, Rejection)> {
+impl Arrival {
+    /// Takes note of a request. Not to be put off: the stream reads on by what is noted here.
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        connection: &Arc<Connection>,
+        state: &Arc<ConnectionState>,
+        request: hyper::Request<Incoming>,
+    ) -> Self {
+        let body = request.body();
+        let length = match body.size_hint().exact() {
+            Some(bytes) => Length::Bytes(bytes),
+            None => Length::Chunked,
+        };
+        let under_way = state.request_begins(length);
+        Self {
+            engine: Arc::clone(engine),
+            connection: Arc::clone(connection),
+            state: Arc::clone(state),
+            request,
+            under_way,
+        }
+    }
+
+    /// Answers the request. Never fails: what goes wrong is an answer too.
+    pub(super) async fn answer(self) -> hyper::Response<Answer> {
+        let Self { engine, connection, state, request, under_way } = self;
+        let version = request.version();
+        let stream = if version == Version::HTTP_2 { StreamState::current() } else { None };
+        let (parts, body) = request.into_parts();
+        let is_head = parts.method == Method::HEAD;
+        let received = receive(version, &state, parts);
+        let upload =
+            (!body.is_end_stream() && matches!(received, Received::Request { .. })).then(Arc::<Upload>::default);
+        let (request, expects_continue, answer) = match received {
+            Received::Request { method, target, headers, expects_continue } => {
+                let body = match &upload {
+                    None => Body::Empty,
+                    Some(upload) => {
+                        let stall = engine.shared.limits.stall;
+                        Body::stream(ClientBody::new(body, Arc::clone(&state), Arc::clone(upload), stall))
+                    }
+                };
+                (Request { method, target, headers, body }, expects_continue, None)
+            }
+            Received::Answered { method, answer } => {
+                if !body.is_end_stream() {
+                    state.must_close();
+                }
+                let target = Target::root();
+                (Request { method, target, headers: Headers::new(), body: Body::Empty }, false, Some(answer))
+            }
+        };
+        if stream.is_some() {
+            state.add_payload(HEAD_PAYLOAD_BYTES);
+        }
+        let exchange = Box::new(Exchange::new(connection, version, request));
+        engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let mut run = Run { exchange, engine, state, stream, upload, expects_continue, _under_way: under_way };
+        let engine = Arc::clone(&run.engine);
+        let behaviour = engine.shared.behaviour;
+        let response = match answer {
+            None => {
+                let snapshot = engine.shared.published.load();
+                pipeline::handle(&snapshot, behaviour, &engine.pool, &mut run.exchange).await
+            }
+            Some(Itself::Refusal(refusal)) => {
+                // What follows such a head cannot be trusted to be a request.
+                run.state.must_close();
+                pipeline::refuse(behaviour, &mut run.exchange, *refusal)
+            }
+            Some(Itself::Methods) => methods(&mut run.exchange),
+        };
+        send(version, is_head, response, run)
+    }
+}
+
+/// A request's head, checked.
+enum Received {
+    /// For the pipeline.
+    Request { method: Method, target: Target, headers: Headers, expects_continue: bool },
+    /// Not for any API.
+    Answered { method: Method, answer: Itself },
+}
+
+/// What the gateway answers itself, before any API is looked for.
+enum Itself {
+    /// The head cannot be read in one way.
+    Refusal(Box<Rejection>),
+    /// What the gateway can do: `OPTIONS *`, or `OPTIONS` that may be forwarded no further.
+    Methods,
+}
+
+impl From<Rejection> for Itself {
+    fn from(refusal: Rejection) -> Self {
+        Self::Refusal(Box::new(refusal))
+    }
+}
+
+/// Checks a request's head and takes it apart, or says what is answered before any API is looked for.
+fn receive(version: Version, state: &ConnectionState, parts: http::request::Parts) -> Received {
     let http::request::Parts { method, uri, mut headers, .. } = parts;
-    let checked = check_head(version, state, &method, &uri, &mut headers).and_then(|()| {
+    let target = || -> Result<(Target, bool), Itself> {
+        let expects_continue = check_head(version, state, &method, &uri, &mut headers)?;
         let path = uri.into_parts().path_and_query.ok_or_else(|| refused("the request's target has no path", 400))?;
-        Target::normalize(path).map_err(|error| refused(error, if error == TargetError::TooLong { 414 } else { 400 }))
-    });
-    match checked {
-        Ok(target) => Ok((method, target, headers.into())),
-        Err(refusal) => Err((method, refusal)),
+        if path.as_str() == "*" && method == Method::OPTIONS {
+            return Err(Itself::Methods);
+        }
+        let target = Target::normalize(path)
+            .map_err(|error| refused(error, if error == TargetError::TooLong { 414 } else { 400 }))?;
+        Ok((target, expects_continue))
+    };
+    match target() {
+        Ok((target, expects_continue)) => {
+            Received::Request { method, target, headers: headers.into(), expects_continue }
+        }
+        Err(answer) => Received::Answered { method, answer },
     }
 }
 
+/// Checks what does not depend on any API, and removes what belongs to the connection. Whether the client waits for 100 (Continue).
 fn check_head(
     version: Version,
     state: &ConnectionState,
     method: &Method,
-    uri: &Uri,
+    uri: &http::Uri,
     headers: &mut HeaderMap,
-) -> Result<(), Rejection> {
-    if method == Method::CONNECT {
-        return Err(refused("CONNECT is not offered", 405));
+) -> Result<bool, Itself> {
+    if *method == Method::CONNECT {
+        return Err(refused("CONNECT is not offered", 501).into());
     }
-    if headers.contains_key(TRANSFER_ENCODING) && state.head_has_content_length() {
-        return Err(refused(HeadError::TwoLengths, 400));
+    if headers.contains_key(TRANSFER_ENCODING) {
+        if state.head_has_content_length() {
+            return Err(refused(fields::HeadError::TwoLengths, 400).into());
+        }
+        fields::check_codings(headers).map_err(|error| refused(error, error.status()))?;
+    }
+    if uri
+        .scheme_str()
+        .is_some_and(|scheme| !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https"))
+    {
+        return Err(refused("the request's target is no http or https URL", 400).into());
     }
     if version == Version::HTTP_2 {
         fields::join_cookies(headers);
     }
     fields::settle_host(version, uri, headers).map_err(|error| refused(error, 400))?;
-    fields::strip_connection(headers).map_err(|error| refused(error, 400))
+    fields::strip_connection(headers).map_err(|error| refused(error, 400))?;
+    if matches!(*method, Method::OPTIONS | Method::TRACE) && fields::is_forwarded_far_enough(headers) {
+        let is_options = *method == Method::OPTIONS;
+        return Err(if is_options { Itself::Methods } else { refused("TRACE is not offered", 501).into() });
+    }
+    if !headers.contains_key(EXPECT) {
+        return Ok(false);
+    }
+    let expects_continue = fields::take_expectation(headers).map_err(|error| refused(error, error.status()))?;
+    // HTTP/1.0 knows no interim answers (RFC 9110 section 10.1.1).
+    Ok(expects_continue && version != Version::HTTP_10)
 }
 
 fn refused(reason: impl ToString, status: u16) -> Rejection {
@@ -122,18 +222,57 @@ fn refused(reason: impl ToString, status: u16) -> Rejection {
     Rejection::new(Kind::BadRequestParameters, reason.clone()).public(reason).status(status)
 }
 
+/// What the gateway can do (RFC 9110 section 9.3.7).
+fn methods(exchange: &mut Exchange) -> Response {
+    let mut response = Response::new(StatusCode::OK);
+    response.headers.set(ALLOW, METHODS);
+    response.headers.set(pipeline::REQUEST_ID, exchange.id.header_value());
+    exchange.outcome.status = Some(response.status);
+    response
+}
+
 /// Hands the answer to hyper, which frames it.
-fn send(version: Version, is_head: bool, response: Response, run: Run) -> hyper::Response<Answer> {
+fn send(version: Version, is_head: bool, response: Response, mut run: Run) -> hyper::Response<Answer> {
     let Response { status, headers, body } = response;
     let mut fields = HeaderMap::from(headers);
     // hyper frames the body by what it is; a length that was received only stands where there is no body to be measured.
-    let has_no_body = is_head || status == StatusCode::NOT_MODIFIED;
+    let has_no_body = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !has_no_body {
         fields.remove(CONTENT_LENGTH);
+    } else if is_head && let Body::Full(bytes) = &body {
+        fields.insert(CONTENT_LENGTH, bytes.len().into());
+    }
+    let mut says_version = if version == Version::HTTP_2 { version } else { Version::HTTP_11 };
+    if version != Version::HTTP_2 {
+        let has_unknown_length = version == Version::HTTP_10 && !has_no_body && body.len().is_none();
+        if has_unknown_length || closes(&mut run) {
+            fields.insert(CONNECTION, HeaderValue::from_static("close"));
+            // hyper tells an HTTP/1.0 client that asked for it that the connection is kept, unless the answer is HTTP/1.0 too.
+            says_version = version;
+        }
+    }
+    if let Some(upload) = &run.upload {
+        upload.answer_begins();
     }
     let mut answer = hyper::Response::new(Answer::new(if has_no_body { Body::Empty } else { body }, run));
     *answer.status_mut() = status;
-    *answer.version_mut() = if version == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    *answer.version_mut() = says_version;
     *answer.headers_mut() = fields;
     answer
+}
+
+/// Whether an HTTP/1 connection ends with this answer: the request's body was not read, and is not worth reading.
+fn closes(run: &mut Run) -> bool {
+    if run.upload.is_none() {
+        return run.state.closes();
+    }
+    let body = std::mem::take(&mut run.exchange.request.body);
+    let is_unread = matches!(body, Body::Stream(_));
+    if is_unread && !run.expects_continue && unread::is_worth_reading(&body) {
+        tokio::spawn(unread::read(body));
+        return run.state.closes();
+    }
+    // A body that is dropped before its end says so.
+    drop(body);
+    run.state.closes()
 }

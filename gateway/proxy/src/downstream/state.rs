@@ -1,41 +1,48 @@
 //! What the two halves of a connection tell each other: the stream that keeps deadlines, and the service that knows whether a
 //! request is under way.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::downstream::framing::Length;
 
-/// Longest head of which the raw bytes are kept, in bytes: larger ones are refused by the codec anyway.
-const HEAD_BYTES_KEPT: usize = 64 * 1024;
+/// How a chunked body is written among lengths.
+const CHUNKED: u64 = u64::MAX;
 
-/// Most memory that a connection keeps for the bytes of heads between requests, in bytes.
-const HEAD_BYTES_USUAL: usize = 4 * 1024;
+/// How many requests of an HTTP/2 connection may be cancelled before it is looked at how many were not.
+///
+/// A browser that leaves a page cancels what it has not got yet, a hundred at most (its limit of streams). Ten times that,
+/// and more cancelled than not, is a client that makes work for others (CVE-2023-44487).
+const CANCELLED_MAX: u32 = 500;
 
-/// The state of a connection, shared between its stream and its service. Both live in one task; the lock is never contended.
+/// The state of a connection, shared between its stream and its service. Both live on one thread.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
     under_way: AtomicU32,
     begun: AtomicU32,
-    head: Mutex<Vec<u8>>,
-    /// Answers that were handed to the codec and not asked for more since: by number, with the time.
-    waiting: Mutex<Vec<(u32, Instant)>>,
+    /// The length of the last request's body; [`CHUNKED`] is none.
+    length: AtomicU64,
+    has_content_length: AtomicBool,
+    must_close: AtomicBool,
+    is_cut: AtomicBool,
+    cancelled: AtomicU32,
+    payload: AtomicU64,
 }
 
-impl ConnectionState {
-    /// A request's head is complete. Gives the request its number on this connection.
-    pub(super) fn request_begins(&self) -> u32 {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        self.begun.fetch_add(1, Ordering::Relaxed)
-    }
+/// A request that is under way until this is dropped.
+pub(super) struct UnderWay(Arc<ConnectionState>);
 
-    /// A request's answer was sent or given up.
-    pub(super) fn request_ends(&self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        let mut head = self.head.lock();
-        head.clear();
-        // One large head must not cost a connection its memory for the rest of its life.
-        head.shrink_to(HEAD_BYTES_USUAL);
+impl ConnectionState {
+    /// A request's head is complete. To be told as soon as the codec hands it on: the stream waits to hear how long its body is.
+    pub(super) fn request_begins(self: &Arc<Self>, length: Length) -> UnderWay {
+        let length = match length {
+            Length::Bytes(bytes) => bytes,
+            Length::Chunked => CHUNKED,
+        };
+        self.length.store(length, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
     }
 
     /// Whether no request is under way.
@@ -48,65 +55,61 @@ impl ConnectionState {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// An answer was handed on and waits for the client to take it.
-    pub(super) fn answer_waits(&self, number: u32) {
-        self.waiting.lock().push((number, Instant::now()));
-    }
-
-    /// An answer waits no longer: more of it is asked for, or it is over.
-    pub(super) fn answer_goes_on(&self, number: u32) {
-        let mut waiting = self.waiting.lock();
-        if let Some(index) = waiting.iter().position(|(known, _)| *known == number) {
-            waiting.swap_remove(index);
+    /// The length of the body of the request that began last.
+    pub(super) fn length(&self) -> Length {
+        match self.length.load(Ordering::Relaxed) {
+            CHUNKED => Length::Chunked,
+            bytes => Length::Bytes(bytes),
         }
     }
 
-    /// Since when the client has taken nothing of some answer.
-    pub(super) fn waits_since(&self) -> Option<Instant> {
-        self.waiting.lock().iter().map(|(_, since)| *since).min()
-    }
-
-    /// Keeps bytes read while no request was under way: they are the next head.
-    pub(super) fn keep_head(&self, bytes: &[u8]) {
-        let mut head = self.head.lock();
-        let room = HEAD_BYTES_KEPT.saturating_sub(head.len());
-        head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    /// A head's last byte was read.
+    pub(super) fn head_is_whole(&self, has_content_length: bool) {
+        self.has_content_length.store(has_content_length, Ordering::Relaxed);
     }
 
     /// Whether the raw head of the request that just began has a Content-Length field. The codec drops that field where there is also
     /// Transfer-Encoding; we refuse such requests, so we must look at what really came.
     pub(super) fn head_has_content_length(&self) -> bool {
-        let head = self.head.lock();
-        if head.is_empty() {
-            // A pipelined request: its bytes came with an earlier one. Both lengths cannot be ruled out.
-            return true;
+        self.has_content_length.load(Ordering::Relaxed)
+    }
+
+    /// What follows the request that is under way cannot be read as a request: its body was not read to the end, or is broken.
+    pub(super) fn must_close(&self) {
+        self.must_close.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection ends with the request that is under way.
+    pub(super) fn closes(&self) -> bool {
+        self.must_close.load(Ordering::Relaxed)
+    }
+
+    /// The client has cancelled a request before it was answered.
+    pub(super) fn request_cancelled(&self) {
+        let cancelled = self.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
+        if cancelled >= CANCELLED_MAX && cancelled > self.begun() / 2 {
+            self.is_cut.store(true, Ordering::Relaxed);
         }
-        // Empty lines before a request line are skipped (RFC 9112 section 2.2).
-        let lines = head.split(|byte| *byte == b'\n').skip_while(|line| line.trim_ascii().is_empty());
-        let fields = lines.take_while(|line| !line.trim_ascii().is_empty());
-        fields
-            .into_iter()
-            .any(|line| line.get(..15).is_some_and(|start| start.eq_ignore_ascii_case(b"content-length:")))
+    }
+
+    /// Whether the client has lost its right to the connection.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that a client has sent to some purpose.
+    pub(super) fn add_payload(&self, bytes: u64) {
+        self.payload.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes a client has sent to some purpose.
+    pub(super) fn payload(&self) -> u64 {
+        self.payload.load(Ordering::Relaxed)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_length_is_found_in_the_head_only() {
-        let cases: [(&[u8], bool); 5] = [
-            (b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-length: 3\r\n\r\nabc", true),
-            (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\ncontent-length: 3\r\n", false),
-            (b"GET / HTTP/1.1\nContent-Length: 0\n\n", true),
-            (b"\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n", true),
-            (b"", true),
-        ];
-        for (head, want) in cases {
-            let state = ConnectionState::default();
-            state.keep_head(head);
-            assert_eq!(state.head_has_content_length(), want, "{}", String::from_utf8_lossy(head));
-        }
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
