@@ -58,6 +58,14 @@ impl Plugin {
         errors.flat_map(|error| problems(&self.schema, &error)).take(PROBLEMS_MAX).collect()
     }
 
+    /// The places of completed settings whose schema says `"format": "secret"`, as JSON pointers, with the references they
+    /// hold: `env:NAME` or `file:PATH`.
+    pub fn secrets<'value>(&self, settings: &'value Value) -> Vec<(String, &'value str)> {
+        let mut found = Vec::new();
+        secrets(&self.schema, settings, "", DEPTH_MAX, &mut found);
+        found
+    }
+
     /// Settings with the `default` of every property that is absent: at the top, in nested objects, and in objects in lists.
     /// `null`, for settings that are not there, counts as an empty object.
     ///
@@ -67,6 +75,41 @@ impl Plugin {
         let mut config = if config.is_null() { Value::Object(Map::new()) } else { config.clone() };
         fill(&self.schema, &mut config, DEPTH_MAX);
         config
+    }
+}
+
+/// The format of settings that name a secret.
+const SECRET_FORMAT: &str = "secret";
+
+/// Adds the places of settings that name secrets, with what they hold.
+fn secrets<'value>(
+    schema: &Value,
+    value: &'value Value,
+    pointer: &str,
+    depth: usize,
+    found: &mut Vec<(String, &'value str)>,
+) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::String(text) if schema.get("format").and_then(Value::as_str) == Some(SECRET_FORMAT) => {
+            found.push((pointer.to_owned(), text));
+        }
+        Value::Object(members) => {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (name, value) in members {
+                let property = properties.and_then(|known| known.get(name)).or(schema.get("additionalProperties"));
+                let Some(property) = property else { continue };
+                let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                secrets(property, value, &pointer, depth, found);
+            }
+        }
+        Value::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
+            for (index, item) in items.iter().enumerate() {
+                secrets(schema, item, &format!("{pointer}/{index}"), depth, found);
+            }
+        }
+        _ => {}
     }
 }
 

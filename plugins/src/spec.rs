@@ -38,7 +38,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Version};
 use moongate_exchange::{Body, Connection, Exchange, Headers, Request, Response, Target};
-use moongate_lua::{Bank, ConfigId, Kind, Limits, Phases, ScriptError, ScriptId, ScriptSet};
+use moongate_lua::{Bank, ConfigId, Kind, Limits, Phases, ScriptError, ScriptId, ScriptSet, Tenant};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -226,7 +226,7 @@ impl Engine {
     fn load(plugin: &Plugin, settings: &Value) -> Result<Self, ScriptError> {
         let mut set = ScriptSet::new();
         let script = set.add(Kind::Plugin, "handler.lua", &plugin.handler)?;
-        let config = set.add_config(settings)?;
+        let config = set.add_config(settings, Tenant::default())?;
         Ok(Self { bank: Bank::build(&set, 1, Limits::default())?, script, config })
     }
 

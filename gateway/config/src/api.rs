@@ -54,6 +54,10 @@ pub struct ApiConfig {
     /// API keys that open routes with `api_key_required`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<crate::authorizer::ApiKeyConfig>,
+    /// Secrets that this API's authorizers, functions and templates may ask for by name (`gate.secret("NAME")`), each with
+    /// where it is: `env:NAME` or `file:PATH`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<String, String>,
     /// JSON Schemas by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub models: IndexMap<String, ModelConfig>,

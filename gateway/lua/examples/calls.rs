@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use moongate_exchange::{Body, Connection, Exchange, Request, Target};
-use moongate_lua::{Bank, ConfigId, Kind, Limits, ScriptId, ScriptSet, VmGuard};
+use moongate_lua::{Bank, ConfigId, Kind, Limits, ScriptId, ScriptSet, Tenant, VmGuard};
 use serde_json::json;
 
 const ROUNDS: usize = 9;
@@ -72,7 +72,7 @@ fn main() {
         variables: add(Kind::Template, "variables", "local a, b = context.stage, context.identity.sourceIp"),
         decode: add(Kind::Template, "decode", DECODE),
         lazy: add(Kind::Template, "lazy", LAZY),
-        config: set.add_config(&json!({})).expect("fits"),
+        config: set.add_config(&json!({}), Tenant::default()).expect("fits"),
     };
     let bank = Bank::build(&set, 1, Limits::default()).expect("builds");
     let body = Bytes::from(body());

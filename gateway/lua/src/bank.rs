@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::budget::Limits;
 use crate::error::{ErrorKind, ScriptError};
 use crate::script::{ScriptId, ScriptSet};
+use crate::services::Services;
 use crate::vm::{Phases, Vm};
 use crate::watchdog;
 
@@ -73,15 +74,29 @@ impl Bank {
     /// The first script that fails, passes a limit ([`ErrorKind::CpuBudget`] and its like) or does not return what its kind
     /// has to ([`ErrorKind::BadResult`]); [`ErrorKind::Internal`] when the system gives no memory or no thread.
     pub fn build(set: &ScriptSet, workers: usize, limits: Limits) -> Result<Self, ScriptError> {
+        Self::build_with(set, workers, limits, Services::default())
+    }
+
+    /// The same, with a clock and the like of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bank::build`].
+    pub fn build_with(
+        set: &ScriptSet,
+        workers: usize,
+        limits: Limits,
+        services: Services,
+    ) -> Result<Self, ScriptError> {
         watchdog::start().map_err(|error| {
             ScriptError::new(ErrorKind::Internal, "", format!("the watchdog thread cannot be started: {error}"))
         })?;
         let set = Arc::new(set.clone());
-        let first = Vm::build(&set, limits)?;
+        let first = Vm::build(&set, limits, services.clone())?;
         let phases = first.all_phases();
         let mut slots = vec![Mutex::new(SendVm(first))];
         for _ in 1..workers {
-            slots.push(Mutex::new(SendVm(Vm::build(&set, limits)?)));
+            slots.push(Mutex::new(SendVm(Vm::build(&set, limits, services.clone())?)));
         }
         Ok(Self { slots: slots.into(), phases })
     }

@@ -5,6 +5,7 @@ use moongate_exchange::{Exchange, Response};
 
 use crate::budget::Overrun;
 use crate::run::{Message, Phase};
+use crate::script::ConfigId;
 use crate::stack::Value;
 
 /// Longest error text taken over from Lua, in bytes. More is cut later, when positions have been split off.
@@ -17,6 +18,8 @@ pub(crate) struct Subject<'subject> {
     pub(crate) message: Message<'subject>,
     pub(crate) body: Option<&'subject Bytes>,
     pub(crate) event: &'subject [u8],
+    /// The attachment it is for, whose secrets and data are used.
+    pub(crate) config: Option<ConfigId>,
 }
 
 /// How a call came out, besides its result.
@@ -37,11 +40,11 @@ pub(crate) enum Failure {
 
 impl<'subject> Subject<'subject> {
     pub(crate) fn new(phase: Phase, exchange: &'subject mut Exchange) -> Self {
-        Self { phase, exchange: Some(exchange), message: Message::None, body: None, event: b"null" }
+        Self { phase, exchange: Some(exchange), message: Message::None, body: None, event: b"null", config: None }
     }
 
     pub(crate) fn load(event: &'subject [u8]) -> Self {
-        Self { phase: Phase::Load, exchange: None, message: Message::None, body: None, event }
+        Self { phase: Phase::Load, exchange: None, message: Message::None, body: None, event, config: None }
     }
 }
 

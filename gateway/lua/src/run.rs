@@ -14,6 +14,7 @@ use moongate_exchange::{Exchange, Request, Response};
 
 use crate::json::Stop;
 use crate::json::lazy::Index;
+use crate::services::{Services, Tenant};
 use crate::watchdog::Ticket;
 
 thread_local! {
@@ -22,27 +23,57 @@ thread_local! {
 
 /// What a script is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+#[repr(u8)]
+pub enum Phase {
+    /// The script's top level, once, when it is loaded.
     Load,
+    /// Deciding about the caller: authorizers, and the plugin phase of that name.
     Authorize,
+    /// Making the upstream's body: templates, and the plugin phase of that name.
     MapRequest,
-    MapResponse,
-    Function,
+    /// Changing the integration request.
     Request,
+    /// Answering as a function.
+    Function,
+    /// Making the client's body out of the integration's.
+    MapResponse,
+    /// Changing the response.
     Response,
+    /// Changing a piece of the response's body as it streams.
+    ResponseChunk,
+    /// Looking back, when the response was sent.
+    Log,
 }
 
 impl Phase {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// All, in the order in which they run.
+    pub const ALL: [Self; 9] = [
+        Self::Load,
+        Self::Authorize,
+        Self::MapRequest,
+        Self::Request,
+        Self::Function,
+        Self::MapResponse,
+        Self::Response,
+        Self::ResponseChunk,
+        Self::Log,
+    ];
+
     /// The phase as messages name it.
-    pub(crate) fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Load => "load",
             Self::Authorize => "authorize",
             Self::MapRequest => "map_request",
-            Self::MapResponse => "map_response",
-            Self::Function => "function",
             Self::Request => "request",
+            Self::Function => "function",
+            Self::MapResponse => "map_response",
             Self::Response => "response",
+            Self::ResponseChunk => "response_chunk",
+            Self::Log => "log",
         }
     }
 }
@@ -75,6 +106,10 @@ pub(crate) struct Run<'run> {
     /// Whether a host function found that the body is no JSON.
     pub(crate) is_body_faulty: bool,
     pub(crate) buffers: &'run mut Buffers,
+    /// Clock, random numbers, meters.
+    pub(crate) services: &'run Services,
+    /// Whose store, cache, meters and secrets the run uses.
+    pub(crate) tenant: &'run Tenant,
     pub(crate) lua: &'run mlua::Lua,
     pub(crate) ticket: Ticket<'run>,
     /// Address of the metatable that marks tables as lists.

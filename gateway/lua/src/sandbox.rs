@@ -44,6 +44,11 @@ const LIBRARIES: [(&str, &[&str]); 7] = [
     ("utf8", &[]),
 ];
 
+/// The names of Luau's own functions and libraries that scripts see, and `print`.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BASE.into_iter().chain(LIBRARIES.into_iter().map(|(name, _)| name)).chain(["_VERSION", "print"])
+}
+
 /// A new machine and what scripts see in it.
 pub(crate) struct Sandbox {
     pub(crate) lua: Lua,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mlua::chunk::Compiler;
 
 use crate::error::{ErrorKind, ScriptError};
+use crate::services::Tenant;
 
 /// Largest source of one script, in bytes (source: API Gateway quotas, "Mapping template size").
 pub const SOURCE_BYTES_MAX: usize = 300 * 1024;
@@ -65,7 +66,16 @@ impl ConfigId {
 #[derive(Clone, Debug, Default)]
 pub struct ScriptSet {
     pub(crate) scripts: Vec<Script>,
-    pub(crate) configs: Vec<Arc<[u8]>>,
+    pub(crate) configs: Vec<Config>,
+    /// Whose data and secrets the scripts use that are no plugins.
+    pub(crate) tenant: Tenant,
+}
+
+/// A plugin's settings, and whose data and secrets it uses with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) json: Arc<[u8]>,
+    pub(crate) tenant: Tenant,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +89,11 @@ impl ScriptSet {
     /// A set without scripts.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A set whose scripts, but for plugins, use that tenant's data and secrets.
+    pub fn of(tenant: Tenant) -> Self {
+        Self { tenant, ..Self::default() }
     }
 
     /// Compiles a script and adds it. `name` is what errors call it; of names longer than 200 bytes the end is kept.
@@ -100,14 +115,15 @@ impl ScriptSet {
         Ok(ScriptId(id))
     }
 
-    /// Adds a configuration that plugin phases are called with. It becomes a read-only table, made once per machine.
+    /// Adds a configuration that plugin phases are called with, and whose data and secrets they then use. It becomes a
+    /// read-only table, made once per machine.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Internal`] when the set is full, at four thousand million configurations.
-    pub fn add_config(&mut self, config: &serde_json::Value) -> Result<ConfigId, ScriptError> {
+    pub fn add_config(&mut self, config: &serde_json::Value, tenant: Tenant) -> Result<ConfigId, ScriptError> {
         let id = next_id(self.configs.len(), "configuration")?;
-        self.configs.push(config.to_string().into_bytes().into());
+        self.configs.push(Config { json: config.to_string().into_bytes().into(), tenant });
         Ok(ConfigId(id))
     }
 
@@ -131,7 +147,7 @@ fn compiler() -> Compiler {
         .set_optimization_level(2)
         .set_debug_level(1)
         // Their fields differ from request to request; as imports they would be read once, when the script is loaded.
-        .set_mutable_globals(["context", "input", "stageVariables"])
+        .set_mutable_globals(["context", "gate", "input", "stageVariables"])
         // As a built-in it is not a call, and only calls and loops can be interrupted; it may read megabytes.
         .set_disabled_builtins(["tonumber"])
 }

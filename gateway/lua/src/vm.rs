@@ -17,6 +17,7 @@ use crate::machine::{Argument, Ended, Machine, Reference};
 use crate::run::{Buffers, Message, Phase, Run};
 use crate::sandbox::Sandbox;
 use crate::script::{ConfigId, Kind, ScriptId, ScriptSet};
+use crate::services::Services;
 use crate::stack::Value;
 use crate::watchdog;
 
@@ -50,6 +51,7 @@ pub struct Vm {
     limits: Limits,
     budget: Usage,
     set: Arc<ScriptSet>,
+    services: Services,
     /// What the machine holds when all scripts are loaded, in bytes.
     base_bytes: usize,
     /// Memory did not come back: the machine has to be made anew.
@@ -62,7 +64,7 @@ impl Vm {
     /// # Errors
     ///
     /// The first script that fails, passes its budget or does not return what its kind has to.
-    pub(crate) fn build(set: &Arc<ScriptSet>, limits: Limits) -> Result<Self, ScriptError> {
+    pub(crate) fn build(set: &Arc<ScriptSet>, limits: Limits, services: Services) -> Result<Self, ScriptError> {
         let no_machine = |error| ScriptError::machine("", &error);
         let sandbox = Sandbox::new().map_err(no_machine)?;
         let globals = sandbox.lua.globals();
@@ -78,6 +80,7 @@ impl Vm {
             limits,
             budget: Usage::budget(&limits),
             set: Arc::clone(set),
+            services,
             base_bytes: 0,
             is_worn: false,
             machine,
@@ -107,7 +110,7 @@ impl Vm {
             loader.vm.scripts.push(loaded);
         }
         for config in &set.configs {
-            let table = loader.config(config)?;
+            let table = loader.config(&config.json)?;
             loader.vm.configs.push(table);
         }
         Ok(())
@@ -207,7 +210,8 @@ impl Vm {
         };
         let Some(function) = *function else { return Ok(None) };
         let arguments = [Argument::Value(self.config(id, config)?)];
-        let subject = Subject { message: Message::Request(request), ..Subject::new(Phase::Request, exchange) };
+        let message = Message::Request(request);
+        let subject = Subject { message, config: Some(config), ..Subject::new(Phase::Request, exchange) };
         let ((), exit) = self.run(id, function, &arguments, subject, |_, _| Ok(()))?;
         Ok(exit.map(|response| *response))
     }
@@ -229,7 +233,8 @@ impl Vm {
         };
         let Some(function) = *function else { return Ok(()) };
         let arguments = [Argument::Value(self.config(id, config)?)];
-        let subject = Subject { message: Message::Response(response), ..Subject::new(Phase::Response, exchange) };
+        let message = Message::Response(response);
+        let subject = Subject { message, config: Some(config), ..Subject::new(Phase::Response, exchange) };
         self.run(id, function, &arguments, subject, |_, _| Ok(())).map(|((), _)| ())
     }
 
@@ -259,7 +264,7 @@ impl Vm {
 
     /// Makes the machine anew. On failure it stays as it is: worn, but working.
     pub(crate) fn renew(&mut self) -> Result<(), ScriptError> {
-        *self = Self::build(&self.set, self.limits)?;
+        *self = Self::build(&self.set, self.limits, self.services.clone())?;
         Ok(())
     }
 
@@ -314,6 +319,8 @@ impl Vm {
         read: impl FnOnce(&mut Run<'_>, Value<'_>) -> Result<R, String>,
     ) -> Outcome<R> {
         let (list_metatable, list_metatable_ref) = self.machine.list_metatable();
+        let attached = subject.config.and_then(|config| self.set.configs.get(config.index()));
+        let tenant = attached.map_or(&self.set.tenant, |config| &config.tenant);
         watchdog::with_lane(|lane| {
             let visit = self.machine.enter(lane, self.budget);
             let mut run = Run {
@@ -326,6 +333,8 @@ impl Vm {
                 fault_line: None,
                 is_body_faulty: false,
                 buffers: &mut self.buffers,
+                services: &self.services,
+                tenant,
                 lua: self.machine.lua(),
                 ticket: visit.ticket(),
                 list_metatable,
@@ -416,7 +425,7 @@ mod tests {
 
     fn vm() -> Vm {
         watchdog::start().expect("there are threads");
-        Vm::build(&Arc::new(ScriptSet::new()), Limits::default()).expect("builds")
+        Vm::build(&Arc::new(ScriptSet::new()), Limits::default(), Services::default()).expect("builds")
     }
 
     fn panics<'call>(_call: Call<'call, '_>) -> Answered<'call> {

@@ -22,7 +22,6 @@
 #![forbid(unsafe_code)]
 
 pub mod api_key;
-pub mod cidr;
 pub mod codes;
 pub mod context;
 pub mod iam;
@@ -38,6 +37,8 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use moongate_exchange::{Caller, Exchange, Rejection};
+
+pub use moongate_exchange::cidr;
 
 pub use context::CompileContext;
 pub use secret::{LocalSecrets, Secret, SecretError, Secrets};

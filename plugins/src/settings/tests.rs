@@ -160,3 +160,26 @@ fn defaults_fill_what_is_absent_and_nothing_else() {
         assert_eq!(plugin.with_defaults(&config), want, "{config}");
     }
 }
+
+#[test]
+fn settings_that_name_secrets_are_found() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "key": { "type": "string", "format": "secret" },
+            "plain": { "type": "string" },
+            "clients": {
+                "type": "object",
+                "additionalProperties": { "type": "object", "properties": { "a/b": { "type": "string", "format": "secret" } } }
+            },
+            "list": { "type": "array", "items": { "type": "string", "format": "secret" } }
+        }
+    });
+    let settings = json!({
+        "key": "env:A", "plain": "env:B", "clients": { "one": { "a/b": "file:c" } }, "list": ["env:D", 1], "other": "env:E"
+    });
+    let found = plugin(schema).secrets(&settings);
+    let want = [("/key", "env:A"), ("/clients/one/a~1b", "file:c"), ("/list/0", "env:D")];
+    let got: Vec<(&str, &str)> = found.iter().map(|(place, reference)| (place.as_str(), *reference)).collect();
+    assert_eq!(got, want);
+}

@@ -13,9 +13,12 @@ use crate::run::{Phase, Run};
 use crate::stack::{Stack, Value};
 
 pub(crate) mod build;
+pub(crate) mod function;
+pub(crate) mod options;
 pub(crate) mod raw;
-mod v1;
+pub(crate) mod v1;
 
+pub(crate) use function::{Entry, Function, Noun, PhaseSet, Type};
 pub(crate) use v1::{guard_libraries, install};
 
 /// A call of a host function.
@@ -39,6 +42,8 @@ pub(crate) enum Answer<'call> {
     Json(&'call [u8], JsonOf),
     /// The value of the JSON text that was written into the output buffer.
     OutputJson,
+    /// Nil, and why: the text that [`Run::fail`] noted.
+    Failed,
     /// Two numbers.
     Span(f64, f64),
     /// The argument with this number, marked as a list, or a new list when there is none.
@@ -60,6 +65,9 @@ pub(crate) enum JsonOf {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
 
+/// Largest whole number that every number up to it can be told from its neighbours, 2^53.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// The result of a host function.
 pub(crate) type Answered<'call> = Result<Answer<'call>, Refused>;
 
@@ -71,14 +79,18 @@ impl Run<'_> {
         Refused
     }
 
+    /// Notes why a function has no result: it returns nil, and this.
+    pub(crate) fn fail<'call>(&mut self, why: fmt::Arguments<'_>) -> Answer<'call> {
+        let Refused = self.refuse(why);
+        Answer::Failed
+    }
+
     /// Refuses unless the run is in one of these phases.
     pub(crate) fn demand_phase(&mut self, function: &str, phases: &[Phase]) -> Result<(), Refused> {
         if phases.contains(&self.phase) {
             return Ok(());
         }
-        let names: Vec<_> = phases.iter().map(|phase| format!("`{}`", phase.name())).collect();
-        let noun = if names.len() == 1 { "phase" } else { "phases" };
-        Err(self.refuse(format_args!("{function} is only allowed in {noun} {}", names.join(" and "))))
+        Err(self.refuse(format_args!("{function} is only allowed in {}", PhaseSet::of(phases))))
     }
 }
 
@@ -99,6 +111,50 @@ impl<'call> Call<'call, '_> {
     }
 }
 
+/// Checks phase and arguments as a function's declaration has them, and calls it.
+pub(crate) fn check_and_call<'call>(
+    noun: &'static Noun,
+    function: &'static Function,
+    call: Call<'call, '_>,
+) -> Answered<'call> {
+    if !function.phases.contains(call.run.phase) {
+        let path = noun.path_of(function);
+        let why = if call.run.phase == Phase::Load {
+            format!("{path}: there is no request while a script is loaded")
+        } else {
+            format!("{path} is only allowed in {}, and this is phase `{}`", function.phases, call.run.phase.name())
+        };
+        return Err(call.run.refuse(format_args!("{why}")));
+    }
+    for (place, parameter) in (1..).zip(function.parameters) {
+        let value = call.arguments.get(place);
+        let fits = match (parameter.kind, value) {
+            (_, Value::Absent | Value::Nil) if parameter.is_optional => true,
+            (Type::Any, value) => !matches!(value, Value::Absent),
+            (Type::Text, Value::Text(_))
+            | (Type::Boolean, Value::Boolean(_))
+            | (Type::Table, Value::Table(_))
+            | (Type::TextOrTable, Value::Text(_) | Value::Table(_))
+            | (Type::Function, Value::Other("function")) => true,
+            (Type::Number, Value::Number(number)) => number.is_finite(),
+            (Type::Whole, Value::Number(number)) => number.trunc() == number && number.abs() <= WHOLE_MAX,
+            _ => false,
+        };
+        if !fits {
+            let (path, wanted) = (noun.path_of(function), parameter.kind.words());
+            let got = value.type_name();
+            let name = parameter.name;
+            return Err(call
+                .run
+                .refuse(format_args!("{path}: argument {place} (`{name}`) must be {wanted}, not {got}")));
+        }
+    }
+    match function.entry {
+        Entry::Checked(body) => body(call),
+        Entry::Direct(_) => Err(Refused),
+    }
+}
+
 /// Refuses an assignment to a global variable.
 pub(crate) fn refuse_global<'call>(call: Call<'call, '_>) -> Answered<'call> {
     let name = match call.arguments.get(2) {
@@ -111,23 +167,23 @@ pub(crate) fn refuse_global<'call>(call: Call<'call, '_>) -> Answered<'call> {
 }
 
 /// A noun of the API while it is made: a table of functions.
-pub(crate) struct Noun<'lua> {
+pub(crate) struct Draft<'lua> {
     lua: &'lua Lua,
     table: Table,
 }
 
-impl<'lua> Noun<'lua> {
+impl<'lua> Draft<'lua> {
     pub(crate) fn new(lua: &'lua Lua) -> mlua::Result<Self> {
         Ok(Self { lua, table: lua.create_table()? })
     }
 
-    /// Adds a function. `name` is its field in the table; `path` is what Luau's own messages call it.
-    pub(crate) fn function<F>(self, name: &str, function: F) -> mlua::Result<Self>
-    where
-        F: for<'call, 'run> Fn(Call<'call, 'run>) -> Answered<'call> + Copy + 'static,
-    {
-        self.table.raw_set(name, raw::function(self.lua, name, function)?)?;
-        Ok(self)
+    /// A table with all functions of a declaration.
+    pub(crate) fn of(lua: &'lua Lua, noun: &'static Noun) -> mlua::Result<Self> {
+        let draft = Self::new(lua)?;
+        for function in noun.functions {
+            draft.table.raw_set(function.name, raw::declared(lua, noun, function)?)?;
+        }
+        Ok(draft)
     }
 
     /// Adds any other field.

@@ -14,14 +14,14 @@
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
-use std::os::raw::c_int;
+use std::os::raw::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use mlua::ffi;
-use mlua::{Function, Lua, lua_CFunction, lua_State};
+use mlua::{Function, LightUserData, Lua, lua_CFunction, lua_State};
 
-use super::{Answer, Answered, Call, JsonOf, build};
+use super::{Answer, Answered, Call, Entry, JsonOf, Noun, build};
 use crate::run;
 use crate::stack::Stack;
 
@@ -36,6 +36,23 @@ impl<F> HostFunction for F where F: for<'call, 'run> Fn(Call<'call, 'run>) -> An
 /// Makes a function of Lua. `name` is what Luau's own messages call it.
 pub(crate) fn function<F: HostFunction>(lua: &Lua, name: &str, _function: F) -> mlua::Result<Function> {
     c_function(lua, name, enter::<F>, ())
+}
+
+/// The function of Lua's C API that calls a function of the host API, for its declaration.
+pub(crate) const fn entry<F: HostFunction>(_function: F) -> lua_CFunction {
+    enter::<F>
+}
+
+/// Makes the function of Lua that a declaration is about.
+pub(crate) fn declared(lua: &Lua, noun: &'static Noun, function: &'static super::Function) -> mlua::Result<Function> {
+    let address = |value: *const c_void| LightUserData(value.cast_mut());
+    match function.entry {
+        Entry::Direct(entry) => c_function(lua, function.name, entry, ()),
+        Entry::Checked(_) => {
+            let upvalues = (address((&raw const *noun).cast()), address((&raw const *function).cast()));
+            c_function(lua, function.name, enter_declared, upvalues)
+        }
+    }
 }
 
 /// Makes a function of Lua that is asked before `original` is called, and may answer in its place.
@@ -82,6 +99,7 @@ fn c_function(
 enum Outcome {
     Answered(Answer<'static>),
     Refused(*const [u8]),
+    Failed(*const [u8]),
     Output(*const [u8]),
     OutputJson(*const [u8]),
     NoRun,
@@ -94,16 +112,45 @@ const _: () = assert!(!std::mem::needs_drop::<Outcome>(), "errors of Lua unwind 
 unsafe extern "C-unwind" fn enter<F: HostFunction>(state: *mut lua_State) -> c_int {
     // SAFETY: Luau calls with a live state; nothing else uses it until this returns.
     let outcome = unsafe { serve::<F>(state) };
-    // SAFETY: as above, and the outcome is of this call. Luau gives functions room for 20 values.
+    // SAFETY: as above, and the outcome is of this call.
+    unsafe { conclude(state, outcome) }
+}
+
+/// Hands an outcome to Lua. May raise.
+///
+/// # Safety
+///
+/// `state` must be the state that the running function was called with, and the outcome of that call.
+unsafe fn conclude(state: *mut lua_State, outcome: Outcome) -> c_int {
+    // SAFETY: as demanded. Luau gives functions room for 20 values.
     unsafe {
         match outcome {
             Outcome::Answered(answer) => push(state, answer),
+            Outcome::Failed(why) => {
+                ffi::lua_pushnil(state);
+                push(state, Answer::Text(&*why)) + 1
+            }
             Outcome::Output(text) => push(state, Answer::Text(&*text)),
             Outcome::OutputJson(text) => push(state, Answer::Json(&*text, JsonOf::Argument("output"))),
             Outcome::Refused(why) => raise(state, &*why),
             Outcome::NoRun => raise(state, b"the gateway's functions can be called only while a script runs"),
             Outcome::Panicked => raise(state, b"internal error"),
         }
+    }
+}
+
+/// The function that Lua calls where a declaration is checked first. Upvalues: the noun, and the function.
+unsafe extern "C-unwind" fn enter_declared(state: *mut lua_State) -> c_int {
+    // SAFETY: Luau calls with a live state, and `declared` gave these two upvalues, which are of constants.
+    let (noun, function) = unsafe {
+        let noun = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(1)).cast::<Noun>();
+        let function = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(2)).cast::<super::Function>();
+        (&*noun, &*function)
+    };
+    // SAFETY: as in `enter`.
+    unsafe {
+        let outcome = answer(state, |call| super::check_and_call(noun, function, call));
+        conclude(state, outcome)
     }
 }
 
@@ -116,11 +163,26 @@ unsafe fn serve<F: HostFunction>(state: *mut lua_State) -> Outcome {
     const { assert!(size_of::<F>() == 0, "functions without captured values only") };
     // SAFETY: a value without size may be read from any aligned place, and one exists: it was given to `function`.
     let function: F = unsafe { NonNull::dangling().read() };
+    // SAFETY: as demanded.
+    unsafe { answer(state, function) }
+}
+
+/// Finds the run, calls a function and reduces its answer to plain data. Raises nothing.
+///
+/// # Safety
+///
+/// `state` must be the state that the running function was called with.
+#[inline]
+unsafe fn answer(
+    state: *mut lua_State,
+    function: impl for<'call, 'run> FnOnce(Call<'call, 'run>) -> Answered<'call>,
+) -> Outcome {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         run::with(|run| {
             // SAFETY: arguments stay below the top while the function runs, and it cannot run Lua code.
             let arguments = unsafe { Stack::new(state, run.list_metatable) };
             match function(Call { arguments, run: &mut *run }) {
+                Ok(Answer::Failed) => Outcome::Failed(&raw const *run.buffers.refusal.as_bytes()),
                 Ok(Answer::Output) => Outcome::Output(&raw const run.buffers.output[..]),
                 Ok(Answer::OutputJson) => Outcome::OutputJson(&raw const run.buffers.output[..]),
                 // SAFETY: see `Outcome`; the lifetime is only forgotten for as long as the answer is pushed.
@@ -145,7 +207,7 @@ unsafe fn push(state: *mut lua_State, answer: Answer<'_>) -> c_int {
     // SAFETY: there is room, and the texts are alive while the answer is.
     unsafe {
         match answer {
-            Answer::Nothing | Answer::Output | Answer::OutputJson => return 0,
+            Answer::Nothing | Answer::Output | Answer::OutputJson | Answer::Failed => return 0,
             Answer::Nil => ffi::lua_pushnil(state),
             Answer::Boolean(value) => ffi::lua_pushboolean(state, value.into()),
             Answer::Number(value) => ffi::lua_pushnumber(state, value),

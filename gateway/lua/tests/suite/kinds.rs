@@ -207,7 +207,7 @@ const PLUGIN: &str = "
 fn plugin(source: &str, config: &Value) -> (Bank, moongate_lua::ScriptId, moongate_lua::ConfigId) {
     let mut set = ScriptSet::new();
     let id = set.add(Kind::Plugin, "plugin.lua", source).expect("compiles");
-    let config = set.add_config(config).expect("fits");
+    let config = set.add_config(config, moongate_lua::Tenant::default()).expect("fits");
     (Bank::build(&set, 1, generous()).expect("builds"), id, config)
 }
 

@@ -4,4 +4,5 @@ mod fixture;
 mod hostile;
 mod kinds;
 mod nouns;
+mod reference;
 mod threads;

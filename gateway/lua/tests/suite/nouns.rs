@@ -61,9 +61,9 @@ fn request_refuses_wrong_arguments_and_phases() {
         ("request.set_header('a', 'b')", "request.set_header is only allowed in phase `request`"),
         ("request.add_header('a', 'b')", "request.add_header is only allowed in phase `request`"),
         ("request.remove_header('a')", "request.remove_header is only allowed in phase `request`"),
-        ("response.status()", "response.status is only allowed in phases `response` and `map_response`"),
+        ("response.status()", "response.status is only allowed in phases `map_response` and `response`"),
         ("response.set_status(200)", "response.set_status is only allowed in phase `response`"),
-        ("response.exit(200)", "response.exit is only allowed in phase `request`"),
+        ("response.exit(200)", "response.exit is only allowed in phases `authorize`, `map_request` and `request`"),
     ]);
 }
 

@@ -1,11 +1,14 @@
 //! Plugins: found among the project's own and the bundled ones, their settings checked against their schema.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moongate_config::Issue;
 use moongate_config::plugin::PluginAttachment;
 use moongate_config::project::Sources;
+use moongate_lua::Tenant;
 use moongate_plugins::{Plugin, PluginError};
+use moongate_policy::codes;
 
 use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::{Attached, Scripts, line_span};
@@ -17,12 +20,46 @@ fn find(sources: &Sources, name: &str) -> Result<Option<Plugin>, PluginError> {
     Ok(Plugin::in_project(&sources.files, name)?.or_else(|| Plugin::bundled(name)))
 }
 
-/// Finds the plugin of an attachment and checks its settings. Problems are reported; `None` when there was one.
-pub(super) fn settle(
+/// A use of a plugin, checked.
+pub(super) struct Settled {
+    pub(super) plugin: Plugin,
+    /// With defaults.
+    pub(super) settings: serde_json::Value,
+    pub(super) tenant: Tenant,
+}
+
+/// Whose data and secrets an API's own scripts use. `None` when a secret is not to be had, which is reported.
+pub(super) fn api_tenant(cx: &mut ApiContext<'_>) -> Option<Tenant> {
+    let api = cx.api;
+    let mut secrets = HashMap::new();
+    for (name, reference) in &api.secrets {
+        secret(cx, &child("/secrets", name), name, reference, &mut secrets)?;
+    }
+    Some(Tenant { name: api.api.as_str().into(), secrets: Arc::new(secrets) })
+}
+
+/// Looks a secret up and keeps it under the name that scripts ask for.
+fn secret(
     cx: &mut ApiContext<'_>,
-    attachment: &PluginAttachment,
     pointer: &str,
-) -> Option<(Plugin, serde_json::Value)> {
+    name: &str,
+    reference: &str,
+    secrets: &mut HashMap<Box<str>, Box<str>>,
+) -> Option<()> {
+    match cx.secrets.resolve(reference) {
+        Ok(value) => {
+            secrets.insert(name.into(), value.expose().into());
+            Some(())
+        }
+        Err(error) => {
+            cx.error(codes::SECRET, pointer, error.to_string());
+            None
+        }
+    }
+}
+
+/// Finds the plugin of an attachment and checks its settings. Problems are reported; `None` when there was one.
+pub(super) fn settle(cx: &mut ApiContext<'_>, attachment: &PluginAttachment, pointer: &str) -> Option<Settled> {
     let plugin = match find(cx.sources, &attachment.plugin) {
         Ok(Some(plugin)) => plugin,
         Ok(None) => {
@@ -42,8 +79,17 @@ pub(super) fn settle(
         let place = format!("{}{}", child(pointer, "config"), problem.pointer);
         cx.error("E109", &place, format!("plugin `{}`: {}", plugin.name, problem.message));
     }
+    if !problems.is_empty() {
+        return None;
+    }
     let settings = plugin.with_defaults(&attachment.config);
-    problems.is_empty().then_some((plugin, settings))
+    let mut secrets = HashMap::new();
+    for (place, reference) in plugin.secrets(&settings) {
+        secret(cx, &format!("{}{place}", child(pointer, "config")), reference, reference, &mut secrets)?;
+    }
+    let name = format!("{}/plugin/{}", cx.api.api.as_str(), plugin.name);
+    let tenant = Tenant { name: name.into(), secrets: Arc::new(secrets) };
+    Some(Settled { plugin, settings, tenant })
 }
 
 /// The plans of a list of attachments, which were settled where the scripts were compiled.

@@ -10,7 +10,7 @@ use moongate_config::script::{ScriptConfig, TemplateConfig};
 use moongate_lua::{Bank, ConfigId, Kind, ScriptError, ScriptId, ScriptSet};
 
 use crate::compile::context::{ApiContext, child};
-use crate::compile::plugin;
+use crate::compile::plugin::{self, Settled};
 
 /// An API's scripts by where they are declared, and their virtual machines.
 #[derive(Default)]
@@ -46,7 +46,8 @@ pub(super) struct Attached {
 
 /// Compiles every script an API names and starts them. Problems are reported; `None` when there was one.
 pub(super) fn compile(cx: &mut ApiContext<'_>) -> Option<Scripts> {
-    let mut found = Finder { cx, set: ScriptSet::new(), scripts: Scripts::default(), is_broken: false };
+    let tenant = plugin::api_tenant(cx)?;
+    let mut found = Finder { cx, set: ScriptSet::of(tenant), scripts: Scripts::default(), is_broken: false };
     found.authorizers();
     found.routes();
     found.plugins();
@@ -115,7 +116,7 @@ impl Finder<'_, '_> {
     fn attachments(&mut self, attachments: &[PluginAttachment], pointer: &str) {
         for (index, attachment) in attachments.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
-            let Some((plugin, settings)) = plugin::settle(self.cx, attachment, &pointer) else {
+            let Some(Settled { plugin, settings, tenant }) = plugin::settle(self.cx, attachment, &pointer) else {
                 self.is_broken = true;
                 continue;
             };
@@ -125,7 +126,7 @@ impl Finder<'_, '_> {
                 self.add(key.clone(), &file, &plugin.handler, &child(&pointer, "plugin"));
             }
             let Some(script) = self.scripts.ids.get(&key).copied() else { continue };
-            match self.set.add_config(&settings) {
+            match self.set.add_config(&settings, tenant) {
                 Ok(config) => {
                     self.scripts.attachments.insert(pointer, Attached { script, config });
                 }

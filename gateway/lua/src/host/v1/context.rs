@@ -9,7 +9,8 @@ use mlua::{Lua, Table};
 use moongate_exchange::{Overrides, Scalar, context};
 
 use super::{fields, request};
-use crate::host::{Answer, Answered, Call, Noun};
+use crate::host::function::Field;
+use crate::host::{Answer, Answered, Call, Draft, Noun};
 use crate::run::{Phase, Run};
 use crate::stack::Value;
 
@@ -19,18 +20,60 @@ const OVERRIDES_MAX: usize = 100;
 /// Longest name or value of an override, in bytes.
 const OVERRIDE_BYTES_MAX: usize = 8 * 1024;
 
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "context",
+    about: "What is known about the request, in API Gateway's words (`$context`). Unknown names are nil. What templates override \
+            is written here too.",
+    functions: &[],
+    fields: &[
+        field("requestId", "string", "the request's id, as in `x-request-id`"),
+        field("apiId", "string?", "the API"),
+        field("stage", "string?", "the stage"),
+        field("routeKey", "string?", "the route: `GET /pets/{id}`"),
+        field("resourcePath", "string?", "the route's path"),
+        field("httpMethod", "string", "the client's method"),
+        field("path", "string", "the client's path"),
+        field("protocol", "string", "`HTTP/1.1` and the like"),
+        field("domainName", "string?", "the host the client asked for"),
+        field("requestTime", "string", "when the request came, in the Common Log Format"),
+        field("requestTimeEpoch", "number", "the same in milliseconds since 1970"),
+        field(
+            "identity",
+            "{ sourceIp: string, userAgent: string?, apiKeyId: string? }",
+            "the caller's connection and key",
+        ),
+        field("authorizer", "{ [string]: any }", "what an authorizer said: `principalId` and its own names"),
+        field(
+            "requestOverride",
+            "{ header: { [string]: any }, path: { [string]: any }, querystring: { [string]: any } }",
+            "in phase `map_request`: parameters of the integration request to set",
+        ),
+        field(
+            "responseOverride",
+            "{ header: { [string]: any }, status: number? }",
+            "in phases `map_request` and `map_response`: headers and status of the answer to set",
+        ),
+    ],
+    is_open: true,
+};
+
+const fn field(name: &'static str, luau: &'static str, about: &'static str) -> Field {
+    Field { name, luau, about }
+}
+
 pub(super) fn install(lua: &Lua) -> mlua::Result<Table> {
-    let request_override = Noun::new(lua)?
+    let request_override = Draft::new(lua)?
         .field("header", overrides::<RequestHeader>(lua)?)?
         .field("path", overrides::<RequestPath>(lua)?)?
         .field("querystring", overrides::<RequestQuery>(lua)?)?;
-    let response_override = Noun::new(lua)?
+    let response_override = Draft::new(lua)?
         .field("header", overrides::<ResponseHeader>(lua)?)?
         .lookup(response_status)?
         .assignment(set_response_status)?;
-    let noun = Noun::new(lua)?
-        .field("identity", Noun::new(lua)?.lookup(identity)?.finish())?
-        .field("authorizer", Noun::new(lua)?.lookup(authorizer)?.finish())?
+    let noun = Draft::new(lua)?
+        .field("identity", Draft::new(lua)?.lookup(identity)?.finish())?
+        .field("authorizer", Draft::new(lua)?.lookup(authorizer)?.finish())?
         .field("requestOverride", request_override.finish())?
         .field("responseOverride", response_override.finish())?
         .lookup(variable)?;
@@ -147,7 +190,7 @@ impl Override for ResponseHeader {
 }
 
 fn overrides<O: Override>(lua: &Lua) -> mlua::Result<Table> {
-    Ok(Noun::new(lua)?.lookup(read_override::<O>)?.assignment(write_override::<O>)?.finish())
+    Ok(Draft::new(lua)?.lookup(read_override::<O>)?.assignment(write_override::<O>)?.finish())
 }
 
 /// An override that was written before, or nil.

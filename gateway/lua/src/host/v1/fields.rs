@@ -8,6 +8,7 @@ use std::fmt;
 use http::{HeaderName, HeaderValue};
 use moongate_exchange::Headers;
 
+use crate::json::encode;
 use crate::stack::Value;
 
 /// Most fields a message may have when a script adds one.
@@ -90,6 +91,38 @@ pub(crate) fn add(headers: &mut Headers, name: HeaderName, value: HeaderValue) -
     }
     headers.append(name, value);
     Ok(())
+}
+
+/// Appends all fields as a JSON object: a text for a field that is there once, else a list.
+pub(crate) fn write_all(headers: &Headers, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (place, name) in headers.names().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write_text(name.as_str().as_bytes(), out);
+        out.push(b':');
+        let values: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
+        match &values[..] {
+            [one] => write_text(one.as_bytes(), out),
+            several => {
+                out.push(b'[');
+                for (place, value) in several.iter().enumerate() {
+                    if place > 0 {
+                        out.push(b',');
+                    }
+                    write_text(value.as_bytes(), out);
+                }
+                out.push(b']');
+            }
+        }
+    }
+    out.push(b'}');
+}
+
+fn write_text(text: &[u8], out: &mut Vec<u8>) {
+    let text = String::from_utf8_lossy(text);
+    encode::write_string(text.as_bytes(), out).expect("heads of messages are far smaller than the limit");
 }
 
 #[cfg(test)]

@@ -9,20 +9,45 @@ use bytes::Bytes;
 use moongate_exchange::{Exchange, query};
 
 use super::request;
-use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused, build};
+use crate::host::function::{Field, PhaseSet, direct, text};
+use crate::host::{Answer, Answered, Call, Draft, JsonOf, Noun, Refused, build, raw};
 use crate::json::decode;
 use crate::json::encode;
 use crate::json::path::{self, Found};
 use crate::run::Run;
 use crate::stack::Value;
 
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "input",
+    about: "The body and the parameters that mapping templates read (`$input`): of the request in request templates, of the \
+            integration's response in response templates. An empty body reads as `{}`. A body that is not JSON ends a run that \
+            reads it as JSON, and the client gets 400.",
+    functions: &[
+        direct("path", PhaseSet::REQUEST, raw::entry(path_value))
+            .about("The value a JSONPath leads to.")
+            .takes(&[text("path", "`$.order.items[0].sku`; wildcards give a list; default `$`").optional()])
+            .gives("any")
+            .costs("reads no more of the body than it has to")
+            .example("input.path('$.none') --> nil"),
+        direct("json", PhaseSet::REQUEST, raw::entry(json))
+            .about("The JSON text of the value a JSONPath leads to, without white space; `\"\"` where there is none.")
+            .takes(&[text("path", "as in `input.path`").optional()])
+            .gives("string")
+            .example("input.json('$') --> '{}'"),
+        direct("params", PhaseSet::REQUEST, raw::entry(params))
+            .about("The last value of a parameter, looked for in path, query and header. Without a name all of them, in the \
+                    tables `path`, `querystring` and `header`.")
+            .takes(&[text("name", "the parameter's name").optional()])
+            .gives("any")
+            .example("input.params('id') --> 'caf%C3%A9'"),
+    ],
+    fields: &[Field { name: "body", luau: "string", about: "the body as it is; `{}` when it is empty" }],
+    is_open: false,
+};
+
 pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    let noun = Noun::new(lua)?
-        .function("json", json)?
-        .function("path", path_value)?
-        .function("params", params)?
-        .lookup(field)?;
-    Ok(noun.finish())
+    Ok(Draft::of(lua, &NOUN)?.lookup(field)?.finish())
 }
 
 /// The body that the run is about.

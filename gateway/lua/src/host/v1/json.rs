@@ -2,18 +2,50 @@
 
 use mlua::{Lua, Table};
 
-use crate::host::{Answer, Answered, Call, JsonOf, Noun};
+use crate::host::function::{Field, PhaseSet, any, direct, table, text};
+use crate::host::{Answer, Answered, Call, Draft, JsonOf, Noun, raw};
 use crate::json::{encode, lazy, scan};
 use crate::stack::Value;
 
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "json",
+    about: "Reading and writing JSON (RFC 8259). Values nest at most 64 deep; texts have at most 10 MiB.",
+    functions: &[
+        direct("decode", PhaseSet::ALL, raw::entry(decode))
+            .about("The value of a JSON text. `null` is `json.null`; lists stay lists even when they are empty.")
+            .takes(&[text("text", "the text")])
+            .gives("any")
+            .fails("raises when the text is not JSON")
+            .costs("about 6 µs per KiB")
+            .example("json.decode('{\"a\":[1,2]}').a[2] --> 2"),
+        direct("encode", PhaseSet::ALL, raw::entry(encode))
+            .about("The JSON text of a value. An empty table is an object unless it is marked as a list.")
+            .takes(&[any("value", "the value")])
+            .gives("string")
+            .fails("raises on functions, on numbers that are not finite, on bytes that are not UTF-8 and on tables that are \
+                    neither list nor object")
+            .example("json.encode({ a = { 1, 2 } }) --> '{\"a\":[1,2]}'"),
+        direct("get", PhaseSet::ALL, raw::entry(get))
+            .about("One value out of a JSON text, without making tables of the rest.")
+            .takes(&[text("text", "the text")])
+            .and_more()
+            .gives("any")
+            .fails("raises when the text is not JSON as far as it is read")
+            .costs("reads no more than it has to")
+            .example("json.get('{\"a\":[1,2]}', 'a', 2) --> 2"),
+        direct("array", PhaseSet::ALL, raw::entry(array))
+            .about("Marks a table as a list, so that it is written as one even when it is empty; without an argument a new one.")
+            .takes(&[table("list", "the table").optional()])
+            .gives("{ any }")
+            .example("json.encode(json.array()) --> '[]'"),
+    ],
+    fields: &[Field { name: "null", luau: "any", about: "JSON's `null`, which a table can hold" }],
+    is_open: false,
+};
+
 pub(super) fn install(lua: &Lua) -> mlua::Result<Table> {
-    let noun = Noun::new(lua)?
-        .function("decode", decode)?
-        .function("encode", encode)?
-        .function("get", get)?
-        .function("array", array)?
-        .field("null", mlua::Value::NULL)?;
-    Ok(noun.finish())
+    Ok(Draft::of(lua, &NOUN)?.field("null", mlua::Value::NULL)?.finish())
 }
 
 /// `json.decode(text)`: the value of a JSON text. `null` is `json.null`; lists stay lists even when they are empty.

@@ -2,7 +2,8 @@
 
 use super::request;
 use crate::error::printable;
-use crate::host::{Answer, Answered, Call, Noun};
+use crate::host::function::{PhaseSet, direct};
+use crate::host::{Answer, Answered, Call, Function, Noun, raw};
 use crate::json::text;
 use crate::run::Run;
 use crate::stack::Stack;
@@ -16,13 +17,23 @@ const LINE_BYTES_MAX: usize = 1024;
 /// The last line of a script that logs too much.
 const TOO_MANY: &str = "warn: further lines were dropped";
 
-pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    let noun = Noun::new(lua)?
-        .function("debug", debug)?
-        .function("info", info)?
-        .function("warn", warn)?
-        .function("error", error)?;
-    Ok(noun.finish())
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "log",
+    about: "Lines for whoever looks at a request's trace: at most 64 of at most 1 KiB per request. `print` is `log.info`. While \
+            a script is loaded there is no request to write to, and lines are dropped.",
+    functions: &[
+        level("debug", raw::entry(debug)).example("log.debug('seen', 1, true)"),
+        level("info", raw::entry(info)).example("log.info('seen', 1, true)"),
+        level("warn", raw::entry(warn)).example("log.warn('seen', 1, true)"),
+        level("error", raw::entry(error)).example("log.error('seen', 1, true)"),
+    ],
+    fields: &[],
+    is_open: false,
+};
+
+const fn level(name: &'static str, entry: mlua::lua_CFunction) -> Function {
+    direct(name, PhaseSet::ALL, entry).about("Writes a line out of any values, with tabs between them.").and_more()
 }
 
 fn debug<'call>(call: Call<'call, '_>) -> Answered<'call> {

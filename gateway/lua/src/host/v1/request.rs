@@ -1,28 +1,92 @@
 //! `request`: the method request; for plugins in phase `request` the integration request, which they may change.
 
-use moongate_exchange::{Body, Exchange, Headers, Request, query};
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use moongate_exchange::{Body, Exchange, Headers, Request, Target, query};
 
 use super::fields;
-use crate::host::{Answer, Answered, Call, Noun, Refused};
+use crate::host::function::{PhaseSet, any, direct, function, text, text_or_table};
+use crate::host::{Answer, Answered, Call, Noun, Refused, options, raw};
 use crate::run::{Message, Phase, Run};
 use crate::stack::Value;
 
-pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    let noun = Noun::new(lua)?
-        .function("header", header)?
-        .function("method", method)?
-        .function("path", path)?
-        .function("raw_query", raw_query)?
-        .function("query", query_value)?
-        .function("path_parameter", path_parameter)?
-        .function("client_header", client_header)?
-        .function("client_ip", client_ip)?
-        .function("body", body)?
-        .function("set_header", set_header)?
-        .function("add_header", add_header)?
-        .function("remove_header", remove_header)?;
-    Ok(noun.finish())
-}
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "request",
+    about: "The client's request as the route got it (the method request). In the plugin phase `request` it is the one for the \
+            integration, which the plugin may change; the client's own head is still there as `client_header`.",
+    functions: &[
+        direct("header", PhaseSet::REQUEST, raw::entry(header))
+            .about("The first value of a header field, whatever the case of the name.")
+            .takes(&[text("name", "the field's name")])
+            .gives("string?")
+            .example("request.header('X-Token') --> 'tok-7'\nrequest.header('x-none') --> nil"),
+        direct("client_header", PhaseSet::REQUEST, raw::entry(client_header))
+            .about("The same, always of the request as the client sent it.")
+            .takes(&[text("name", "the field's name")])
+            .gives("string?")
+            .example("request.client_header('user-agent') --> 'curl/8.0'"),
+        function("headers", PhaseSet::REQUEST, headers)
+            .about("All header fields by lower-case name; fields that came more than once are lists.")
+            .gives("{ [string]: string | { string } }")
+            .costs("a table of all fields: ask for single ones where you can")
+            .example("request.headers()['x-token'] --> 'tok-7'"),
+        direct("method", PhaseSet::REQUEST, raw::entry(method)).about("The method.").gives("string")
+            .example("request.method() --> 'PUT'"),
+        direct("path", PhaseSet::REQUEST, raw::entry(path)).about("The whole path, percent-encoded.").gives("string")
+            .example("request.path() --> '/v2/pets'"),
+        direct("raw_query", PhaseSet::REQUEST, raw::entry(raw_query)).about("The query as it came.").gives("string?")
+            .example("request.raw_query() --> 'x=1'"),
+        direct("query", PhaseSet::REQUEST, raw::entry(query_value))
+            .about("The first value of a query parameter, decoded.")
+            .takes(&[text("name", "the parameter's name")])
+            .gives("string?")
+            .example("request.query('x') --> '1'"),
+        direct("path_parameter", PhaseSet::REQUEST, raw::entry(path_parameter))
+            .about("A parameter of the route's path, percent-encoded as it came.")
+            .takes(&[text("name", "the name in the route: `id` of `/pets/{id}`")])
+            .gives("string?")
+            .example("request.path_parameter('id') --> 'caf%C3%A9'"),
+        direct("client_ip", PhaseSet::REQUEST, raw::entry(client_ip))
+            .about("The address of the connection's other end.")
+            .gives("string")
+            .example("request.client_ip() --> '192.0.2.7'"),
+        direct("body", PhaseSet::REQUEST, raw::entry(body))
+            .about("The body, where the route holds it in memory: behind templates and functions, and where a plugin says \
+                    `request_body = \"buffer\"`. Elsewhere nil.")
+            .gives("string?")
+            .example("request.body() --> 'payload'"),
+        direct("set_header", PhaseSet::of(&[Phase::Request]), raw::entry(set_header))
+            .about("Sets a header field of the integration request to one value.")
+            .takes(&[text("name", "the field's name"), any("value", "a string, number or boolean; at most 8 KiB")])
+            .fails("raises on names and values that cannot be sent, on fields the gateway writes itself (`content-length` and \
+                    those of the connection), and beyond 200 fields")
+            .example("request.set_header('x-tenant', 'acme')\nrequest.header('x-tenant') --> 'acme'"),
+        direct("add_header", PhaseSet::of(&[Phase::Request]), raw::entry(add_header))
+            .about("Adds a value to a header field of the integration request.")
+            .takes(&[text("name", "the field's name"), any("value", "a string, number or boolean; at most 8 KiB")])
+            .fails("as `set_header`")
+            .example("request.add_header('x-note', 'a')"),
+        direct("remove_header", PhaseSet::of(&[Phase::Request]), raw::entry(remove_header))
+            .about("Removes a header field of the integration request, and says whether it was there.")
+            .takes(&[text("name", "the field's name")])
+            .gives("boolean")
+            .example("request.remove_header('x-token') --> true"),
+        function("set_path", PhaseSet::of(&[Phase::Request]), set_path)
+            .about("Sets path and query of the integration request.")
+            .takes(&[text("path", "begins with `/`, percent-encoded; a query may follow behind `?`")])
+            .fails("raises on what is no path in its normal form")
+            .example("request.set_path('/v3/pets?x=2')\nrequest.query('x') --> '2'"),
+        function("set_body", PhaseSet::of(&[Phase::Request]), set_body)
+            .about("Sets the body of the integration request. A table becomes JSON, with its content type.")
+            .takes(&[text_or_table("body", "at most 10 MiB")])
+            .fails("raises on tables that JSON cannot hold")
+            .example("request.set_body({ a = 1 })\nrequest.body() --> '{\"a\":1}'"),
+    ],
+    fields: &[],
+    is_open: false,
+};
 
 /// Refuses while a script is loaded, when there is no request yet.
 pub(super) fn demand_exchange(run: &mut Run<'_>, function: &str) -> Result<(), Refused> {
@@ -59,6 +123,54 @@ fn header<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
 pub(super) fn field<'call>(headers: &'call Headers, name: &[u8]) -> Answer<'call> {
     let value = std::str::from_utf8(name).ok().and_then(|name| headers.get(name));
     value.map_or(Answer::Nil, |value| Answer::Text(value.as_bytes()))
+}
+
+/// `request.headers()`: all fields.
+fn headers<'call>(call: Call<'call, '_>) -> Answered<'call> {
+    let mut out = std::mem::take(&mut call.run.buffers.output);
+    out.clear();
+    let written = message(call.run, "request.headers").map(|request| fields::write_all(&request.headers, &mut out));
+    call.run.buffers.output = out;
+    written?;
+    Ok(Answer::OutputJson)
+}
+
+/// `request.set_path(path)`.
+fn set_path<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "request.set_path";
+    let path = call.text(1, FUNCTION)?;
+    let target = std::str::from_utf8(path).ok().and_then(|path| Target::from_text(path.to_owned()).ok());
+    let Some(target) = target else {
+        return Err(call.run.refuse(format_args!("{FUNCTION}: the text is not a path")));
+    };
+    if let Message::Request(request) = &mut call.run.message {
+        request.target = target;
+    }
+    Ok(Answer::Nothing)
+}
+
+/// `request.set_body(body)`.
+fn set_body<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "request.set_body";
+    let (bytes, is_json) = body_argument(&mut call, FUNCTION)?;
+    if let Message::Request(request) = &mut call.run.message {
+        request.body = bytes.into();
+        if is_json {
+            request.headers.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+    }
+    Ok(Answer::Nothing)
+}
+
+/// The first argument as a body, and whether it was a table.
+pub(super) fn body_argument(call: &mut Call<'_, '_>, function: &str) -> Result<(Bytes, bool), Refused> {
+    match call.arguments.get(1) {
+        Value::Text(text) => Ok((Bytes::copy_from_slice(text), false)),
+        _ => {
+            options::json_of(call, 1, function)?;
+            Ok((Bytes::copy_from_slice(&call.run.buffers.scratch), true))
+        }
+    }
 }
 
 /// `request.method()`.

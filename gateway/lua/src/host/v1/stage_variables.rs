@@ -1,11 +1,20 @@
 //! `stageVariables`: the variables of the stage the request came to.
 
 use super::request;
-use crate::host::{Answer, Answered, Call, Noun};
+use crate::host::{Answer, Answered, Call, Draft, Noun};
 use crate::stack::Value;
 
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "stageVariables",
+    about: "The variables of the stage the request came to: texts, or nil.",
+    functions: &[],
+    fields: &[],
+    is_open: true,
+};
+
 pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    Ok(Noun::new(lua)?.lookup(variable)?.finish())
+    Ok(Draft::new(lua)?.lookup(variable)?.finish())
 }
 
 /// `stageVariables.NAME`: a string, or nil.

@@ -7,8 +7,9 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{form, request};
-use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused};
-use crate::json::{BYTES_PER_QUESTION, TEXT_BYTES_MAX, text};
+use crate::host::function::{PhaseSet, any, direct, text};
+use crate::host::{Answer, Answered, Call, JsonOf, Noun, Refused, raw};
+use crate::json::{self, BYTES_PER_QUESTION, TEXT_BYTES_MAX};
 use crate::stack::Value;
 
 /// Standard Base64 (RFC 4648 section 4); reads it with or without the padding.
@@ -17,17 +18,54 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
-    let noun = Noun::new(lua)?
-        .function("escapeJavaScript", escape_java_script)?
-        .function("parseJson", parse_json)?
-        .function("urlEncode", url_encode)?
-        .function("urlDecode", url_decode)?
-        .function("base64Encode", base64_encode)?
-        .function("base64Decode", base64_decode)?
-        .function("text", to_text)?;
-    Ok(noun.finish())
-}
+/// The declaration.
+pub(crate) static NOUN: Noun = Noun {
+    path: "util",
+    about: "What API Gateway's mapping templates find in `$util`. Functions take strings, numbers and booleans; nil counts as an \
+            empty text.",
+    functions: &[
+        direct("escapeJavaScript", PhaseSet::ALL, raw::entry(escape_java_script))
+            .about("The text as it may stand in a JavaScript string.")
+            .takes(&[any("text", "the text").optional()])
+            .gives("string")
+            .example("util.escapeJavaScript(\"it's\") --> \"it\\\\'s\""),
+        direct("parseJson", PhaseSet::ALL, raw::entry(parse_json))
+            .about("The value of a JSON text.")
+            .takes(&[text("text", "the text")])
+            .gives("any")
+            .fails("raises when the text is not JSON")
+            .example("util.parseJson('[1]')[1] --> 1"),
+        direct("urlEncode", PhaseSet::ALL, raw::entry(url_encode))
+            .about("The text as forms encode it, with `+` for spaces.")
+            .takes(&[any("text", "the text").optional()])
+            .gives("string")
+            .example("util.urlEncode('a b') --> 'a+b'"),
+        direct("urlDecode", PhaseSet::ALL, raw::entry(url_decode))
+            .about("The reverse of `urlEncode`.")
+            .takes(&[any("text", "the text").optional()])
+            .gives("string")
+            .fails("raises when a `%` is not followed by two hexadecimal digits")
+            .example("util.urlDecode('a+b') --> 'a b'"),
+        direct("base64Encode", PhaseSet::ALL, raw::entry(base64_encode))
+            .about("Standard Base64.")
+            .takes(&[any("text", "the text").optional()])
+            .gives("string")
+            .example("util.base64Encode('hi') --> 'aGk='"),
+        direct("base64Decode", PhaseSet::ALL, raw::entry(base64_decode))
+            .about("The reverse of `base64Encode`: bytes, which need not be text.")
+            .takes(&[any("text", "the text").optional()])
+            .gives("string")
+            .fails("raises when the text is not Base64")
+            .example("util.base64Decode('aGk=') --> 'hi'"),
+        direct("text", PhaseSet::ALL, raw::entry(to_text))
+            .about("Any value as AWS's templates print it.")
+            .takes(&[any("value", "the value").optional()])
+            .gives("string")
+            .example("util.text({ a = 1 }) --> '{a=1}'"),
+    ],
+    fields: &[],
+    is_open: false,
+};
 
 /// Takes the first argument as text into `scratch`, and empties the output buffer.
 fn take_plain(call: &mut Call<'_, '_>, function: &str, nothing: &[u8]) -> Result<(), Refused> {
@@ -151,7 +189,7 @@ fn to_text<'call>(call: Call<'call, '_>) -> Answered<'call> {
     let value = call.arguments.get(1);
     let run = call.run;
     run.buffers.output.clear();
-    match text::write(value, &mut run.buffers.output, &run.ticket) {
+    match json::text::write(value, &mut run.buffers.output, &run.ticket) {
         Ok(()) => Ok(Answer::Output),
         Err(why) => Err(run.refuse(format_args!("util.text: {why}"))),
     }

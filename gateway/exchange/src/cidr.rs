@@ -46,6 +46,20 @@ impl Cidr {
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix_bits) == self.address
     }
 
+    /// The first and the last address of the network.
+    pub fn range(&self) -> (IpAddr, IpAddr) {
+        let last = match self.address {
+            IpAddr::V4(address) => {
+                IpAddr::V4((address.to_bits() | u32::MAX.checked_shr(self.prefix_bits.into()).unwrap_or(0)).into())
+            }
+            IpAddr::V6(address) => {
+                let host = u128::MAX.checked_shr(self.prefix_bits.into()).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() | host))
+            }
+        };
+        (self.address, last)
+    }
+
     /// Whether any of the networks contains the address. Linear: lists are short.
     pub fn any_contains(networks: &[Self], address: IpAddr) -> bool {
         networks.iter().any(|network| network.contains(address))
@@ -115,6 +129,21 @@ fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_reach_from_their_first_to_their_last_address() {
+        let cases = [
+            ("10.0.0.0/30", "10.0.0.0", "10.0.0.3"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+            ("0.0.0.0/0", "0.0.0.0", "255.255.255.255"),
+            ("2001:db8::/127", "2001:db8::", "2001:db8::1"),
+            ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ];
+        for (network, first, last) in cases {
+            let range = network.parse::<Cidr>().expect(network).range();
+            assert_eq!(range, (first.parse().expect(first), last.parse().expect(last)), "{network}");
+        }
+    }
 
     #[test]
     fn networks_contain_their_addresses() {
