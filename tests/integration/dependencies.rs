@@ -54,7 +54,7 @@ const ANY: &[&str] = &["*"];
 /// Libraries, by the start of their names, and who alone may name them.
 const OUTSIDE: [(&[&str], &[&str]); 7] = [
     (&["pingora"], &["moongate-proxy", "moongate"]),
-    (&["hyper"], &["moongate-proxy", "moongate-tests"]),
+    (&["hyper"], &["moongate-function", "moongate-proxy", "moongate-tests"]),
     (&["mlua"], &["moongate-lua"]),
     (&["redis"], &["moongate-state"]),
     (&["sqlx", "rusqlite", "tokio-postgres", "postgres", "diesel", "sea-orm"], &["moongate-admin-store"]),
