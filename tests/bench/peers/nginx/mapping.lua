@@ -1,7 +1,17 @@
--- Decodes the upstream's JSON, picks three fields, encodes them.
+-- Decodes JSON, picks three fields, encodes them: the client's on its way up, the upstream's on its way down.
 local cjson = require "cjson"
 
 local mapping = {}
+
+function mapping.request()
+    ngx.req.read_body()
+    local order = cjson.decode(ngx.req.get_body_data())
+    ngx.req.set_body_data(cjson.encode({
+        reference = order.order,
+        customer = order.buyer.name,
+        first = order.items[1].article,
+    }))
+end
 
 -- The length changes; what is not the upstream's answer passes as it is.
 function mapping.prepare()

@@ -1,0 +1,1 @@
+"""What measures: processes, load, checks, figures, reports. Knows neither peers nor scenarios."""

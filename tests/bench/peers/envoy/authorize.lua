@@ -1,0 +1,1 @@
+envoy_on_request = authorize

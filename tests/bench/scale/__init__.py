@@ -1,0 +1,1 @@
+"""Scales: many routes, many connections, large bodies."""
