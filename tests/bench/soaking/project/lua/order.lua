@@ -1,0 +1,1 @@
+return { number = input.path("$.order"), name = input.path("$.buyer.name") }

@@ -1,0 +1,1 @@
+return { number = input.path("$.number"), name = input.path("$.name"), mapped = true }
