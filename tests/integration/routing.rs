@@ -80,8 +80,10 @@ fn unknown_paths_and_methods_are_told_apart() {
 #[test]
 fn aws_habits_answer_403_for_both() {
     let upstream = naming();
-    let gateway =
-        Gateway::with_api(&format!("api: shop\ncompat: aws\nroutes:\n{}", route("GET /pets", &upstream, "list")));
+    let gateway = Gateway::with_api(&format!(
+        "api: shop\nprotocol: rest\ncompat: aws\nroutes:\n{}",
+        route("GET /pets", &upstream, "list")
+    ));
     for (method, target) in [("GET", "/shop/cats"), ("DELETE", "/shop/pets")] {
         let response = gateway.request(method, target, &[], b"").expect_status(403);
         assert_eq!(response.json()["message"], "Missing Authentication Token", "{method} {target}");

@@ -73,6 +73,9 @@ pub struct ApiConfig {
     /// Plugins that run on every route, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<PluginAttachment>,
+    /// Where requests go that no route takes, path appended: a `$default` route in short (AWS: quick create).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// What can be called. Order does not matter for matching.
     #[serde(default)]
     pub routes: Vec<RouteConfig>,

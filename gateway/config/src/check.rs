@@ -60,6 +60,8 @@ struct Report<'a> {
     text: &'a str,
     lines: OnceCell<Lines<'a>>,
     issues: Vec<Issue>,
+    /// Whether the document is of an API with AWS's habits.
+    is_aws: bool,
     /// Counted apart, so that warnings never hide an error.
     errors: usize,
     warnings: usize,
@@ -69,7 +71,7 @@ impl<'a> Report<'a> {
     fn new<T>(declared: &'a Declared<T>, sources: &'a Sources) -> Self {
         let text = sources.files.get(&declared.file).map_or("", |text| &**text);
         let Declared { file, node, .. } = declared;
-        Self { file, node, text, lines: OnceCell::new(), issues: Vec::new(), errors: 0, warnings: 0 }
+        Self { file, node, text, lines: OnceCell::new(), issues: Vec::new(), is_aws: false, errors: 0, warnings: 0 }
     }
 
     fn error(&self, code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Issue {

@@ -25,10 +25,14 @@ pub struct IntegrationConfig {
     /// The method the upstream sees. Default: the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The function, for `lua`.
+    /// The function, for `lua`; for `aws` and `aws_proxy` what stands in for the Lambda function that `uri` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<ScriptConfig>,
-    /// `integration.request.{path|querystring|header}.NAME` to where the value comes from.
+    /// The format of a function's event, `1.0` or `2.0`. Default: `1.0` for `aws_proxy` in `rest` APIs, else `2.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_format_version: Option<PayloadFormat>,
+    /// `integration.request.{path|querystring|header}.NAME` to where the value comes from; or as in HTTP APIs
+    /// `{append|overwrite|remove}:{header|querystring}.NAME` and `overwrite:path`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub request_parameters: IndexMap<String, String>,
     /// What builds the body, by the request's content type; `$default` for any.
@@ -44,6 +48,10 @@ pub struct IntegrationConfig {
     /// one without a pattern.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub responses: Vec<IntegrationResponseConfig>,
+    /// Changes to answers that pass, by the integration's status (200 to 599), as in HTTP APIs:
+    /// `{append|overwrite|remove}:header.NAME` and `overwrite:statuscode` to where the value comes from.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub response_parameters: IndexMap<String, IndexMap<String, String>>,
     /// Longest wait for the whole answer's head, in milliseconds, 50..=29,000 by default. Default: 29,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
@@ -53,6 +61,17 @@ pub struct IntegrationConfig {
     /// How the upstream's TLS is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<UpstreamTlsConfig>,
+}
+
+/// The format of a function's event and result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PayloadFormat {
+    /// API Gateway REST APIs' format.
+    #[serde(rename = "1.0")]
+    V1,
+    /// API Gateway HTTP APIs' format.
+    #[serde(rename = "2.0")]
+    V2,
 }
 
 /// The kinds of integrations.

@@ -13,7 +13,8 @@ pub struct ModelConfig {
     /// What the model is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The schema, draft-04 or 2020-12. References between models are `#/models/NAME`.
+    /// The schema, draft-04 or 2020-12. References between models are `#/models/NAME`; AWS's `NAME`, `/NAME` and
+    /// `https://apigateway.amazonaws.com/restapis/ID/models/NAME` mean the same.
     pub schema: serde_json::Value,
 }
 
@@ -27,4 +28,25 @@ pub struct RequestValidatorConfig {
     /// Whether required parameters must be there.
     #[serde(default)]
     pub validate_request_parameters: bool,
+    /// What happens to a request that fails: `enforce` refuses it, `report` lets it pass and logs what is wrong.
+    /// Default: `enforce`.
+    #[serde(default, skip_serializing_if = "ValidationMode::is_enforce")]
+    pub mode: ValidationMode,
+}
+
+/// What happens to a request that fails a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidationMode {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It passes, and what is wrong with it is in the log: for trying a model out on live traffic.
+    Report,
+}
+
+impl ValidationMode {
+    fn is_enforce(&self) -> bool {
+        *self == Self::Enforce
+    }
 }

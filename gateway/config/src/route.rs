@@ -39,6 +39,9 @@ pub struct RouteConfig {
     /// The model of the body, by content type.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub request_models: IndexMap<String, String>,
+    /// What the route's answers look like, by status: for documentation, exports and client code, not for checks.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub method_responses: IndexMap<String, MethodResponseConfig>,
     /// The request validator's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_validator: Option<String>,
@@ -55,6 +58,43 @@ pub struct RouteConfig {
     /// Plugins that run on this route after the API's own, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<PluginAttachment>,
+}
+
+impl RouteConfig {
+    /// A `$default` route that passes everything to an upstream, path appended.
+    pub fn default_to(upstream: &str) -> Self {
+        Self {
+            key: RouteKey::Default,
+            name: None,
+            description: None,
+            authorizer: None,
+            authorization_scopes: Vec::new(),
+            api_key_required: false,
+            request_parameters: IndexMap::new(),
+            request_models: IndexMap::new(),
+            method_responses: IndexMap::new(),
+            request_validator: None,
+            upstream: Some(upstream.to_owned()),
+            integration: None,
+            policies: Vec::new(),
+            plugins: Vec::new(),
+        }
+    }
+}
+
+/// What answers of one status look like (AWS: `MethodResponse`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MethodResponseConfig {
+    /// What the answer means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Declared header fields, `method.response.header.NAME`, and whether each is always there.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub response_parameters: IndexMap<String, bool>,
+    /// The model of the body, by content type.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub response_models: IndexMap<String, String>,
 }
 
 /// Which requests a route takes: AWS's route key.

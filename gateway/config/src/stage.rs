@@ -18,4 +18,8 @@ pub struct StageConfig {
     /// Stage variables: at most 100, names `[A-Za-z0-9_]` up to 64 bytes, values up to 512 bytes (source: API Gateway quotas).
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub variables: IndexMap<String, String>,
+    /// Whether every change of the API is deployed here by itself, as on HTTP APIs' `$default` stage. A project's folder is
+    /// always deployed whole; the management API keeps to it. Default: true for `$default`, else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_deploy: Option<bool>,
 }

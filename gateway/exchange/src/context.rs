@@ -33,7 +33,7 @@ pub fn variable<'exchange>(exchange: &'exchange Exchange, name: &str) -> Option<
         "routeKey" => &matched?.route.key,
         "resourcePath" => &matched?.route.resource_path,
         "httpMethod" => exchange.request.method.as_str(),
-        "path" => exchange.request.target.path(),
+        "path" => exchange.received_path.as_deref().unwrap_or_else(|| exchange.request.target.path()),
         "protocol" => protocol(exchange.version),
         "domainName" => domain_name(exchange)?,
         "domainPrefix" => domain_name(exchange)?.split('.').next()?,
@@ -48,6 +48,8 @@ pub fn variable<'exchange>(exchange: &'exchange Exchange, name: &str) -> Option<
             return exchange.integration.status.map(|status| Cow::Owned(status.as_u16().to_string()));
         }
         "error.responseType" => exchange.outcome.rejection?.face().name,
+        "error.message" => exchange.outcome.message.as_deref()?,
+        "error.validationErrorString" => exchange.outcome.problems.as_deref()?,
         _ => return None,
     };
     Some(Cow::Borrowed(text))
@@ -88,6 +90,11 @@ fn identity<'exchange>(exchange: &'exchange Exchange, key: &str) -> Option<Cow<'
         "sourceIp" => Some(Cow::Borrowed(exchange.connection.peer_ip_text())),
         "userAgent" => exchange.request.headers.text(USER_AGENT).map(Cow::Borrowed),
         "apiKeyId" => exchange.caller.as_ref()?.api_key_id.as_deref().map(Cow::Borrowed),
+        // The key that was accepted, never one that was only tried.
+        "apiKey" => {
+            exchange.caller.as_ref()?.api_key_id.as_ref()?;
+            exchange.request.headers.text("x-api-key").map(Cow::Borrowed)
+        }
         _ => None,
     }
 }

@@ -31,6 +31,8 @@ pub struct Exchange {
     /// The method request. Its body is taken by whichever stage reads or forwards it; its headers are moved to the
     /// integration request where the route's plan says that nobody needs them afterwards.
     pub request: Request,
+    /// The path as it was received, where that is not its normal form: `$context.path` tells it to APIs with AWS's habits.
+    pub received_path: Option<Box<str>>,
     /// The request's body, where a stage had to read it.
     pub request_body: Option<Bytes>,
     /// What the route stage found.
@@ -116,6 +118,10 @@ pub struct Outcome {
     pub rejection: Option<Kind>,
     /// The rejection's detail, for the log.
     pub detail: Option<Box<str>>,
+    /// What the client is told of the rejection (`$context.error.message`).
+    pub message: Option<Box<str>>,
+    /// What is wrong with the request, place by place (`$context.error.validationErrorString`).
+    pub problems: Option<Box<str>>,
     /// Bytes of body the client was sent.
     pub body_bytes: u64,
     /// Whether the response was cut off before its end.
@@ -133,6 +139,7 @@ impl Exchange {
             connection,
             version,
             request,
+            received_path: None,
             request_body: None,
             matched: None,
             caller: None,
@@ -170,6 +177,26 @@ impl Exchange {
     /// The overrides, made on first use.
     pub fn overrides_mut(&mut self) -> &mut Overrides {
         self.overrides.get_or_insert_default()
+    }
+
+    /// `Root=...;Parent=...;Sampled=...` for the integration: the client's trace where it names one (`X-Amzn-Trace-Id`), else a
+    /// new one made of the request's id. The same for every call on one request.
+    ///
+    /// Source: AWS X-Ray, "Tracing header"; recorded behaviour for `Parent` and `Sampled`.
+    pub fn trace_header(&self) -> String {
+        let field = self.request.headers.text("x-amzn-trace-id").unwrap_or_default();
+        let part = |name: &str| {
+            let parts = field.split(';').map(str::trim).filter_map(|part| part.split_once('='));
+            parts.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
+        let digits: String = self.id.as_str().bytes().filter(|byte| *byte != b'-').map(char::from).collect();
+        let seconds = self.arrived_epoch_ms() / 1000;
+        let root = part("Root").map_or_else(|| format!("1-{seconds:08x}-{}", &digits[8..]), str::to_owned);
+        let (parent, sampled) = match part("Parent") {
+            Some(parent) => (parent, part("Sampled").unwrap_or("1")),
+            None => (&digits[16..], part("Sampled").unwrap_or("0")),
+        };
+        format!("Root={root};Parent={parent};Sampled={sampled}")
     }
 
     /// Milliseconds since 1970 at which the request arrived.

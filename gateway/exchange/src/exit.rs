@@ -32,8 +32,25 @@ pub struct Rejection {
     pub status: Option<StatusCode>,
     /// Fields the answer must carry (`Allow`, `WWW-Authenticate`, `Retry-After`).
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What exactly is wrong with the request, place by place. The client is told under Moongate's own habits.
+    pub problems: Box<[Problem]>,
+    /// `x-amzn-ErrorType` under `compat: aws`, where it is not the kind's own.
+    pub aws_error_type: Option<&'static str>,
     /// The cause.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// Where: a JSON pointer (RFC 6901) into the body, behind `#` (`#/items/0/sku`). `None` for a parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<Box<str>>,
+    /// Which parameter: `query page`, `header x-tenant`, `path id`. `None` for a place of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<Box<str>>,
+    /// What is wrong there. Says nothing of the value itself, which may be a secret.
+    pub detail: Box<str>,
 }
 
 /// The kinds of rejections: AWS's gateway response types, and `METHOD_NOT_ALLOWED`.
@@ -236,7 +253,8 @@ impl Kind {
                 S::NOT_FOUND,
                 "no_route",
                 "There is no such route.",
-                (S::FORBIDDEN, Some("Missing Authentication Token"), "MissingAuthenticationTokenException"),
+                // An unknown route is AWS's MISSING_AUTHENTICATION_TOKEN in REST APIs; this one is for HTTP APIs.
+                (S::NOT_FOUND, Some("Not Found"), "NotFoundException"),
             ),
             Self::Throttled => face(
                 "THROTTLED",
@@ -273,7 +291,16 @@ impl Kind {
 impl Rejection {
     /// A rejection of a kind, with what to log.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), public: None, status: None, headers: Vec::new(), source: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            public: None,
+            status: None,
+            headers: Vec::new(),
+            problems: Box::default(),
+            aws_error_type: None,
+            source: None,
+        }
     }
 
     /// The same, with a public text of its own: for the client to see, so without anything internal.
@@ -294,6 +321,20 @@ impl Rejection {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same, with what exactly is wrong.
+    #[must_use]
+    pub fn problems(mut self, problems: Vec<Problem>) -> Self {
+        self.problems = problems.into();
+        self
+    }
+
+    /// The same, with an error type of its own under `compat: aws`.
+    #[must_use]
+    pub fn aws_error_type(mut self, name: &'static str) -> Self {
+        self.aws_error_type = Some(name);
         self
     }
 

@@ -31,7 +31,7 @@ pub use caller::{Caller, Scalar};
 pub use cidr::Cidr;
 pub use connection::Connection;
 pub use exchange::{Exchange, IntegrationFacts, Matched, Outcome, PathParameters, RouteFacts, StageFacts};
-pub use exit::{Exit, Kind, Rejection};
+pub use exit::{Exit, Kind, Problem, Rejection};
 pub use headers::Headers;
 pub use id::RequestId;
 pub use message::{Request, Response};

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod compile;
+pub mod invocation;
 pub mod pipeline;
 pub mod plan;
+pub mod recorder;
 pub mod router;
 pub mod snapshot;
 pub mod upstream;

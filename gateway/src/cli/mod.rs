@@ -5,6 +5,7 @@
 mod dev;
 mod explain;
 mod policies;
+mod routes;
 mod run;
 mod schema;
 mod validate;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a project and say everything that is wrong with it.
     Validate(validate::Arguments),
+    /// List a project's routes, or take a request through one and show every stage.
+    Routes(routes::Arguments),
     /// Print the JSON Schema of configuration documents.
     Schema,
     /// List the built-in policies, or print the manual of one.
@@ -59,6 +62,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
+        Command::Routes(arguments) => routes::run(arguments),
         Command::Schema => schema::run(),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

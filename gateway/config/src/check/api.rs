@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::api::ApiConfig;
+use crate::api::{ApiConfig, Compat};
 use crate::authorizer::{ApiKeyConfig, AuthorizerConfig, AuthorizerType};
-use crate::check::{Report, cors, route, script, stage};
+use crate::check::{Report, cors, integration, route, script, stage};
 use crate::gateway_response::GatewayResponseType;
 use crate::issue::{codes, quote};
 use crate::project::Sources;
+use crate::route::RouteKey;
 use crate::source::pointer_to;
 
 /// What a route says instead of an authorizer's name to be open.
@@ -21,6 +22,7 @@ pub(super) const STATUS_MIN: i64 = 100;
 pub(super) const STATUS_MAX: i64 = 599;
 
 pub(super) fn check(api: &ApiConfig, sources: &Sources, report: &mut Report<'_>) {
+    report.is_aws = api.compat == Compat::Aws;
     for (name, authorizer) in &api.authorizers {
         check_authorizer(name, authorizer, sources, report);
     }
@@ -40,6 +42,13 @@ pub(super) fn check(api: &ApiConfig, sources: &Sources, report: &mut Report<'_>)
     }
     if let Some(rules) = &api.cors {
         cors::check(rules, report);
+    }
+    if let Some(upstream) = &api.upstream {
+        integration::check_uri(upstream, "/upstream", report);
+        if let Some(at) = api.routes.iter().position(|route| route.key == RouteKey::Default) {
+            let message = "`upstream` of the API and the route `$default` take the same requests";
+            report.push(report.error(codes::SAME_ROUTE, format!("/routes/{at}/match"), message));
+        }
     }
     stage::check(api, report);
     route::check(api, sources, report);

@@ -9,6 +9,9 @@ use crate::issue::{codes, quote};
 use crate::project::Sources;
 use crate::source::pointer_to;
 
+/// The lowest status whose answers HTTP APIs change (source: API Gateway, "Transform API requests and responses").
+const MAPPED_STATUS_MIN: i64 = 200;
+
 pub(super) fn check(integration: &IntegrationConfig, pointer: &str, sources: &Sources, report: &mut Report<'_>) {
     check_target(integration, pointer, sources, report);
     if let Some(method) = &integration.method
@@ -24,6 +27,16 @@ pub(super) fn check(integration: &IntegrationConfig, pointer: &str, sources: &So
     for (media_type, template) in &integration.request_templates {
         let pointer = pointer_to(&format!("{pointer}/request_templates"), media_type);
         script::check_template(template, &pointer, sources, report);
+    }
+    for status in integration.response_parameters.keys() {
+        let pointer = pointer_to(&format!("{pointer}/response_parameters"), status);
+        match status.parse::<u16>() {
+            Ok(code) => report.check_range(code.into(), MAPPED_STATUS_MIN, STATUS_MAX, || pointer),
+            Err(_) => {
+                let message = format!("{} is not a status code", quote(status));
+                report.push(report.error(codes::REFUSED_VALUE, pointer, message));
+            }
+        }
     }
     for (at, response) in integration.responses.iter().enumerate() {
         let pointer = format!("{pointer}/responses/{at}");
@@ -55,9 +68,9 @@ fn check_target(integration: &IntegrationConfig, pointer: &str, sources: &Source
         _ => {}
     }
     match function {
-        Some(function) if is_lua => script::check(function, &format!("{pointer}/function"), sources, report),
+        Some(function) if is_lua || is_aws => script::check(function, &format!("{pointer}/function"), sources, report),
         Some(_) => {
-            let message = "`function` has no effect on an integration that is not of type `lua`";
+            let message = "`function` has no effect on an integration of this type";
             report.push(report.warning(codes::NO_EFFECT, format!("{pointer}/function"), message));
         }
         None if is_lua => {
@@ -70,7 +83,7 @@ fn check_target(integration: &IntegrationConfig, pointer: &str, sources: &Source
 
 /// Checks the address of an upstream.
 pub(super) fn check_uri(uri: &str, pointer: &str, report: &mut Report<'_>) {
-    if let Err(why) = url::check_upstream(uri) {
+    if let Err(why) = url::check_upstream(uri, report.is_aws) {
         // A password must not travel into reports.
         let shown = if uri.contains('@') { "this".to_owned() } else { quote(uri) };
         let message = format!("{shown} is not the address of an upstream: {why}");

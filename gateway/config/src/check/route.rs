@@ -84,6 +84,13 @@ fn check_references(api: &ApiConfig, route: &RouteConfig, pointer: &str, report:
         let pointer = || pointer_to(&format!("{pointer}/request_models"), media_type);
         check_name("model", name, &api.models, pointer, report);
     }
+    for (status, response) in &route.method_responses {
+        let place = pointer_to(&format!("{pointer}/method_responses"), status);
+        for (media_type, name) in &response.response_models {
+            let pointer = || pointer_to(&format!("{place}/response_models"), media_type);
+            check_name("model", name, &api.models, pointer, report);
+        }
+    }
 }
 
 fn check_name<T>(

@@ -6,9 +6,13 @@ use http::uri::{Authority, PathAndQuery};
 const VARIABLE_START: &str = "${stageVariables.";
 
 /// Why a text is not the address of an upstream: an absolute `http` or `https` URL without user name and fragment, with
-/// `{name}` and `${stageVariables.name}` inside.
-pub(super) fn check_upstream(text: &str) -> Result<(), String> {
-    let plain = without_placeholders(text)?;
+/// `{name}` and `${stageVariables.name}` inside. Under AWS's habits (`is_aws`) any other `${name}` stands for itself.
+pub(super) fn check_upstream(text: &str, is_aws: bool) -> Result<(), String> {
+    if is_aws && text.starts_with("${") && !text.starts_with(VARIABLE_START) {
+        // All of it is filled in by a deployment that has not happened yet; compiling says so.
+        return Ok(());
+    }
+    let plain = without_placeholders(text, is_aws)?;
     let Some(rest) = strip_scheme(&plain) else {
         return Err("it must start with `http://` or `https://`".to_owned());
     };
@@ -72,7 +76,7 @@ fn check_authority(authority: &str) -> Result<(), String> {
 }
 
 /// The text with a digit, which may stand anywhere in a URL, for every placeholder.
-fn without_placeholders(text: &str) -> Result<String, String> {
+fn without_placeholders(text: &str, is_aws: bool) -> Result<String, String> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}', '$']) {
@@ -83,6 +87,13 @@ fn without_placeholders(text: &str) -> Result<String, String> {
             // An ordinary character of paths.
             plain.push('$');
             rest = &rest[1..];
+            continue;
+        }
+        let foreign =
+            rest.strip_prefix("${").filter(|_| is_aws && after.is_none()).and_then(|rest| rest.split_once('}'));
+        if let Some((_, after)) = foreign {
+            plain.push('1');
+            rest = after;
             continue;
         }
         let Some((name, after)) = after.and_then(|after| after.split_once('}')) else {
@@ -118,7 +129,7 @@ mod tests {
             "http://h?q=1",
         ];
         for text in good {
-            assert_eq!(check_upstream(text), Ok(()), "{text}");
+            assert_eq!(check_upstream(text, false), Ok(()), "{text}");
         }
         let bad = [
             ("", "start with"),
@@ -145,7 +156,7 @@ mod tests {
             ("http://h/{a b}", "name"),
         ];
         for (text, why) in bad {
-            let error = check_upstream(text).expect_err(text);
+            let error = check_upstream(text, false).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -28,7 +28,7 @@ codes! {
     SHAPE = "E205": "A value has another shape than OpenAPI gives it, such as a text where a list belongs.";
     /// A CloudFormation function in place of a value.
     CLOUDFORMATION = "E206": "The document stands in, or comes from, an AWS SAM or CloudFormation template: a value \
-        is a function such as `Fn::Sub` that only a deployment replaces. Export the deployed API (`aws apigateway \
+        is a function such as `Fn::If` that only a deployment replaces. Export the deployed API (`aws apigateway \
         get-export`), or write the value itself.";
     /// An extension of Moongate's that does not exist.
     EXTENSION_UNKNOWN = "E207": "There is no such `x-moongate-*` extension. This is an error rather than a warning \
@@ -115,6 +115,10 @@ codes! {
     /// A requirement of an open operation names a scheme that does not exist.
     SCHEME_UNKNOWN_IGNORED = "W213": "A security requirement names a scheme that the document does not define, on an \
         operation whose `x-amazon-apigateway-auth` says that it is open. The requirement is ignored, as AWS does.";
+    /// A CloudFormation function that became a text.
+    CLOUDFORMATION_KEPT = "W214": "The document comes from an AWS SAM or CloudFormation template. The function became a text in \
+        which `${Name}` stands for what only a deployment knows; `moongate import --parameter Name=Value` fills it in. A route \
+        whose upstream's host depends on it answers 500 until then.";
 }
 
 #[cfg(test)]

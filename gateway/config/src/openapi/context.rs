@@ -31,6 +31,8 @@ pub(super) struct Import<'a> {
     pub(super) is_aws: bool,
     /// Whether it becomes a REST API.
     pub(super) is_rest: bool,
+    /// What stands before the path of every route: a base path, without a slash at its end.
+    pub(super) prefix: String,
     file: &'a str,
     refs: Refs<'a>,
     issues: &'a mut Vec<Issue>,
@@ -48,6 +50,7 @@ impl<'a> Import<'a> {
             version,
             is_aws: false,
             is_rest: false,
+            prefix: String::new(),
             file,
             refs: Refs::new(root),
             issues,

@@ -6,12 +6,14 @@
 //!
 //! Where things come from: `paths` goes over the operations and asks `security`, `request`, `models`, `integration` (with
 //! `vtl` for templates) and `upstream` for the parts of a route; `settings` has what belongs to the whole API. `extensions`
-//! lists the extensions, [`codes`] explains the problems.
+//! lists the extensions, [`codes`] explains the problems; `cloudformation` comes before all of them.
 //!
 //! Sources: OpenAPI Specification 3.0.3 and 3.1.0; Swagger 2.0; "OpenAPI extensions for API Gateway". As in AWS imports with
 //! `basepath=ignore`, base paths and the paths of servers do not become part of routes.
 
 mod authorizer;
+mod base_path;
+mod cloudformation;
 pub mod codes;
 mod context;
 mod extensions;
@@ -31,6 +33,8 @@ mod vtl;
 mod testing;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use crate::ids::ApiId;
 use crate::issue::{Issue, Span, quote};
@@ -68,8 +72,38 @@ pub fn is_openapi(document: &Node) -> bool {
 /// [`DEPTH_MAX`], or is in a version
 /// that cannot be read.
 pub fn to_native(document: &Node, file: &str, issues: &mut Vec<Issue>) -> Option<Node> {
+    to_native_with(document, file, &Options::default(), issues)
+}
+
+/// What whoever imports a document decides.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What becomes of the base path.
+    pub base_path: BasePath,
+    /// Values of what CloudFormation functions name.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What becomes of a document's base path: `basePath`, or the path of the first server (source: API Gateway, "Set the OpenAPI
+/// `basePath` property").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BasePath {
+    /// Routes begin where the document's paths do.
+    #[default]
+    Ignore,
+    /// It stands before the path of every route.
+    Prepend,
+    /// Its first segment is left to a domain's mapping, the rest stands before the path of every route.
+    Split,
+}
+
+/// As [`to_native`], with options.
+pub fn to_native_with(document: &Node, file: &str, options: &Options, issues: &mut Vec<Issue>) -> Option<Node> {
     let version = read_version(document, file, issues)?;
+    let resolved = cloudformation::resolve(document, &options.parameters, file, issues);
+    let document: &Node = &resolved;
     let mut import = Import::new(document, version, file, issues);
+    import.prefix = base_path::prefix(&import, options.base_path);
     check_extensions(&mut import);
     let survey = paths::survey(&import);
     let protocol = tree::get(document, "x-moongate-protocol");

@@ -143,7 +143,8 @@ impl<'a> Routes<'a, '_> {
             }
             let route = match (*method, &*path.text) {
                 ("ANY", "/$default") => "$default".to_owned(),
-                (method, path) => format!("{method} {path}"),
+                (method, "/") if !import.prefix.is_empty() => format!("{method} {}", import.prefix),
+                (method, path) => format!("{method} {}{path}", import.prefix),
             };
             let operation = Operation { key, node, item, route, path };
             let Some(route) = self.route(import, &operation, &at_key, at) else { continue };

@@ -31,7 +31,9 @@ pub(super) fn from_servers<'a>(import: &Import<'a>, item: &'a Node, operation: &
     let after_scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match after_scheme {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '{', '}', ' ']) => {
-            Ok(Node::string(node.span, url.trim_end_matches('/')))
+            let url = url.trim_end_matches('/');
+            // What stands before every route is appended with it.
+            Ok(Node::string(node.span, url.strip_suffix(&import.prefix).unwrap_or(url)))
         }
         _ => Err(format!("the first server, {}, is not an absolute http or https URL", quote(&url))),
     }
@@ -77,7 +79,7 @@ impl<'a> Missing<'a> {
 }
 
 /// Replaces `{name}` by the variable's default (OpenAPI 3.0 section 4.7.6).
-fn fill_variables(url: &str, server: &Node) -> Result<String, String> {
+pub(super) fn fill_variables(url: &str, server: &Node) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = url;
     while let Some((before, after)) = rest.split_once('{') {

@@ -87,7 +87,8 @@ impl Arrival {
         let stream = if version == Version::HTTP_2 { StreamState::current() } else { None };
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
-        let received = receive(version, &state, parts);
+        let mut received_path = None;
+        let received = receive(version, &state, parts, &mut received_path);
         let upload =
             (!body.is_end_stream() && matches!(received, Received::Request { .. })).then(Arc::<Upload>::default);
         let (request, expects_continue, answer) = match received {
@@ -112,7 +113,8 @@ impl Arrival {
         if stream.is_some() {
             state.add_payload(HEAD_PAYLOAD_BYTES);
         }
-        let exchange = Box::new(Exchange::new(connection, version, request));
+        let mut exchange = Box::new(Exchange::new(connection, version, request));
+        exchange.received_path = received_path;
         engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut run = Run { exchange, engine, state, stream, upload, expects_continue, _under_way: under_way };
         let engine = Arc::clone(&run.engine);
@@ -155,8 +157,14 @@ impl From<Rejection> for Itself {
     }
 }
 
-/// Checks a request's head and takes it apart, or says what is answered before any API is looked for.
-fn receive(version: Version, state: &ConnectionState, parts: http::request::Parts) -> Received {
+/// Checks a request's head and takes it apart, or says what is answered before any API is looked for. `received_path` is told a path
+/// that was not in its normal form.
+fn receive(
+    version: Version,
+    state: &ConnectionState,
+    parts: http::request::Parts,
+    received_path: &mut Option<Box<str>>,
+) -> Received {
     let http::request::Parts { method, uri, mut headers, .. } = parts;
     let target = || -> Result<(Target, bool), Itself> {
         let expects_continue = check_head(version, state, &method, &uri, &mut headers)?;
@@ -164,8 +172,12 @@ fn receive(version: Version, state: &ConnectionState, parts: http::request::Part
         if path.as_str() == "*" && method == Method::OPTIONS {
             return Err(Itself::Methods);
         }
+        let before = path.clone();
         let target = Target::normalize(path)
             .map_err(|error| refused(error, if error == TargetError::TooLong { 414 } else { 400 }))?;
+        if before.path() != target.path() {
+            *received_path = Some(before.path().into());
+        }
         Ok((target, expects_continue))
     };
     match target() {

@@ -7,16 +7,20 @@ use bytes::Bytes;
 use http::Method;
 use indexmap::IndexMap;
 use moongate_config::integration::{
-    HttpVersion, IntegrationConfig, IntegrationType, PassthroughBehavior, TIMEOUT_MS_MAX,
+    HttpVersion, IntegrationConfig, IntegrationType, PassthroughBehavior, PayloadFormat, TIMEOUT_MS_MAX,
 };
 use moongate_config::script::TemplateConfig;
 use moongate_config::upstream::UpstreamTlsConfig;
+use moongate_config::{Compat, Protocol};
 use moongate_lua::Kind;
 
 use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
 use crate::compile::{expression, response, uri};
-use crate::plan::{HttpPlan, IntegrationPlan, Mapping, MockPlan, Responses, TemplatePlan, TemplateSet, UriPlan};
+use crate::plan::{
+    FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, Responses, TemplatePlan,
+    TemplateSet, UriPlan,
+};
 use crate::upstream::{Upstream, UpstreamTls};
 
 type Variables = IndexMap<String, String>;
@@ -44,9 +48,12 @@ pub(super) fn shorthand(
         uri: UriPlan::Append(rest.trim_end_matches('/').into()),
         method: None,
         parameters: Box::default(),
+        refused_field: None,
         templates: TemplateSet::default(),
         passthrough: PassthroughBehavior::WhenNoMatch,
+        content: None,
         responses: Responses::default(),
+        changes: Box::default(),
         timeout: Duration::from_millis(u64::from(TIMEOUT_MS_MAX)),
     }))
 }
@@ -60,23 +67,85 @@ pub(super) fn compile(
     pointer: &str,
 ) -> Option<IntegrationPlan> {
     match config.kind {
-        IntegrationType::HttpProxy => http(cx, scripts, config, variables, pointer).map(IntegrationPlan::HttpProxy),
-        IntegrationType::Http => http(cx, scripts, config, variables, pointer).map(IntegrationPlan::Http),
+        IntegrationType::HttpProxy | IntegrationType::Http => {
+            if let Some(unavailable) = without_variable(cx, config, variables, pointer) {
+                return Some(unavailable);
+            }
+            let plan = http(cx, scripts, config, variables, pointer)?;
+            let is_proxy = config.kind == IntegrationType::HttpProxy;
+            Some(if is_proxy { IntegrationPlan::HttpProxy(plan) } else { IntegrationPlan::Http(plan) })
+        }
         IntegrationType::Mock => Some(IntegrationPlan::Mock(MockPlan {
             templates: templates(scripts, &config.request_templates, &child(pointer, "request_templates")),
             passthrough: config.passthrough_behavior,
-            responses: response::compile(cx, scripts, &config.responses, variables, &child(pointer, "responses"))?,
+            responses: response::compile(cx, scripts, config, variables, &child(pointer, "responses"))?,
         })),
-        IntegrationType::Lua => {
-            let file = config.function.as_ref().and_then(|function| function.file.as_deref());
-            scripts.id(Kind::Function, file, &child(pointer, "function")).map(IntegrationPlan::Lua)
-        }
-        IntegrationType::Aws | IntegrationType::AwsProxy => {
-            let reason = "integrations of type `aws` and `aws_proxy` cannot answer in this version";
-            cx.warning("W101", &child(pointer, "type"), format!("{reason}: requests get 500"));
-            Some(IntegrationPlan::Unavailable(reason.into()))
+        IntegrationType::Lua | IntegrationType::Aws | IntegrationType::AwsProxy => {
+            function(cx, scripts, config, variables, pointer)
         }
     }
+}
+
+/// A URL that is none without something that is not known here: a stage variable that the stage does not have, or what only a
+/// deployment to AWS knows. The stage is served, and this route answers 500, as in AWS.
+fn without_variable(
+    cx: &mut ApiContext<'_>,
+    config: &IntegrationConfig,
+    variables: &Variables,
+    pointer: &str,
+) -> Option<IntegrationPlan> {
+    let declared = config.uri.as_deref()?;
+    let filled = uri::with_variables(declared, variables);
+    uri::split(&filled).err()?;
+    let reason = match uri::missing_variable(declared, variables) {
+        Some(name) => format!("the URL needs the stage variable `{name}`, which this stage does not have"),
+        None if cx.api.compat == Compat::Aws && filled.contains("${") => {
+            "the URL holds a placeholder that nothing fills in".to_owned()
+        }
+        None => return None,
+    };
+    cx.warning("W102", &child(pointer, "uri"), format!("{reason}: requests get 500"));
+    Some(IntegrationPlan::Unavailable { reason: reason.into(), uri: Some(filled.into()) })
+}
+
+fn function(
+    cx: &mut ApiContext<'_>,
+    scripts: &Scripts,
+    config: &IntegrationConfig,
+    variables: &Variables,
+    pointer: &str,
+) -> Option<IntegrationPlan> {
+    let is_lua = config.kind == IntegrationType::Lua;
+    let Some(declared) = &config.function else {
+        // A `lua` integration without a function was reported by `moongate_config::check`.
+        let reason = "integrations of type `aws` and `aws_proxy` need a `function` that stands in for what they call";
+        if is_lua {
+            return None;
+        }
+        cx.warning("W101", &child(pointer, "type"), format!("{reason}: requests get 500"));
+        let uri = config.uri.as_deref().map(|text| uri::with_variables(text, variables).into());
+        return Some(IntegrationPlan::Unavailable { reason: reason.into(), uri });
+    };
+    let script = scripts.id(Kind::Function, declared.file.as_deref(), &child(pointer, "function"))?;
+    let parameters = parameters(cx, config, variables, pointer)?;
+    let is_aws = cx.api.compat == Compat::Aws && !is_lua;
+    let mut refused = refused_field(&parameters, is_aws, true);
+    let default = if is_lua || cx.api.protocol == Protocol::Http { PayloadFormat::V2 } else { PayloadFormat::V1 };
+    let form = if config.kind == IntegrationType::Aws {
+        FunctionForm::Mapped {
+            templates: templates(scripts, &config.request_templates, &child(pointer, "request_templates")),
+            passthrough: config.passthrough_behavior,
+            content: config.content_handling,
+            responses: response::compile(cx, scripts, config, variables, &child(pointer, "responses"))?,
+        }
+    } else {
+        // Lambda's invocations are POST requests; AWS answers 500 where the integration says otherwise (recorded behaviour).
+        if is_aws && config.method.as_deref().is_some_and(|method| !method.eq_ignore_ascii_case("POST")) {
+            refused = refused.or_else(|| Some("the integration's method is not POST".into()));
+        }
+        FunctionForm::Proxy(config.payload_format_version.unwrap_or(default))
+    };
+    Some(IntegrationPlan::Function(FunctionPlan { script, refused, form }))
 }
 
 fn http(
@@ -88,16 +157,58 @@ fn http(
 ) -> Option<HttpPlan> {
     let text = uri::with_variables(config.uri.as_deref()?, variables);
     let (upstream, rest) = upstream(cx, &text, config.tls.as_ref(), config.http_version, &child(pointer, "uri"))?;
+    let parameters = parameters(cx, config, variables, pointer)?;
     Some(HttpPlan {
         upstream,
         uri: UriPlan::Template(uri::template(&rest)),
         method: method(cx, config.method.as_deref(), &child(pointer, "method"))?,
-        parameters: parameters(cx, config, variables, pointer)?,
+        refused_field: refused_field(&parameters, cx.api.compat == Compat::Aws, false),
+        parameters,
         templates: templates(scripts, &config.request_templates, &child(pointer, "request_templates")),
         passthrough: config.passthrough_behavior,
-        responses: response::compile(cx, scripts, &config.responses, variables, &child(pointer, "responses"))?,
+        content: config.content_handling,
+        responses: response::compile(cx, scripts, config, variables, &child(pointer, "responses"))?,
+        changes: changes(cx, config, variables, &child(pointer, "response_parameters"))?,
         timeout: Duration::from_millis(u64::from(config.timeout_ms.unwrap_or(TIMEOUT_MS_MAX))),
     })
+}
+
+/// The first mapped header field for which AWS answers every request with 500 (recorded behaviour).
+fn refused_field(parameters: &[Mapping], is_aws: bool, is_function: bool) -> Option<Box<str>> {
+    const ALWAYS: [&str; 4] = ["content-length", "transfer-encoding", "x-amzn-trace-id", "x-amzn-apigateway-api-id"];
+    const FOR_FUNCTIONS: [&str; 5] = ["authorization", "connection", "expect", "proxy-authenticate", "te"];
+    let is_refused = |name: &str| {
+        let is_in = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        is_in(&ALWAYS) || is_function && is_in(&FOR_FUNCTIONS)
+    };
+    let mut fields = parameters.iter().filter(|mapping| is_aws && mapping.place == Place::Header);
+    fields.find(|mapping| is_refused(&mapping.name)).map(|mapping| mapping.name.clone())
+}
+
+/// Changes to answers, by status.
+fn changes(
+    cx: &mut ApiContext<'_>,
+    config: &IntegrationConfig,
+    variables: &Variables,
+    pointer: &str,
+) -> Option<Box<[(u16, Box<[Mapping]>)]>> {
+    let mut by_status = Vec::new();
+    let mut is_whole = true;
+    for (status, declared) in &config.response_parameters {
+        let mut mappings = Vec::with_capacity(declared.len());
+        for (destination, text) in declared {
+            match expression::response_mapping(destination, text, variables) {
+                Ok(mapping) => mappings.push(mapping),
+                Err(message) => {
+                    is_whole = false;
+                    cx.error("E101", &child(&child(pointer, status), destination), message);
+                }
+            }
+        }
+        // That the status is one was checked by `moongate_config::check`.
+        by_status.push((status.parse().ok()?, mappings.into()));
+    }
+    is_whole.then(|| by_status.into())
 }
 
 fn method(cx: &mut ApiContext<'_>, text: Option<&str>, pointer: &str) -> Option<Option<Method>> {
@@ -116,10 +227,10 @@ fn parameters(
     pointer: &str,
 ) -> Option<Box<[Mapping]>> {
     let pointer = child(pointer, "request_parameters");
+    let is_proxy = config.kind == IntegrationType::HttpProxy;
     let mut mappings = Vec::with_capacity(config.request_parameters.len());
     for (destination, source) in &config.request_parameters {
-        let parsed = expression::destination(destination)
-            .and_then(|(place, name)| Ok(Mapping { place, name, source: expression::source(source, variables)? }));
+        let parsed = expression::request_mapping(destination, source, is_proxy, variables);
         match parsed {
             Ok(mapping) => mappings.push(mapping),
             Err(message) => cx.error("E101", &child(&pointer, destination), message),

@@ -60,6 +60,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W101",
         "This kind of integration or authorizer is kept as declared but cannot answer in this version: requests get 500.",
     ),
+    (
+        "W102",
+        "The integration's URL needs a stage variable that this stage does not have, or a value that only a deployment to AWS \
+        knows, and is no URL without it. The stage is served all the same, and the route answers 500 there, as in AWS.",
+    ),
 ];
 
 /// Compiles projects, one after the other, reusing what did not change.

@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use indexmap::IndexMap;
+use moongate_config::Compat;
 use moongate_config::gateway_response::{GatewayResponseConfig, GatewayResponseType};
-use moongate_config::integration::IntegrationResponseConfig;
+use moongate_config::integration::{IntegrationConfig, IntegrationType};
 use moongate_exchange::Kind;
 use regex::{Regex, RegexBuilder};
 
 use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
-use crate::compile::{expression, integration};
+use crate::compile::{expression, integration as compile_integration};
 use crate::plan::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart, ValueSource};
 
 /// Largest compiled regular expression, in bytes: a pattern from a configuration must not take the gateway's memory.
@@ -33,13 +34,13 @@ pub(super) fn whole(cx: &mut ApiContext<'_>, pattern: &str, pointer: &str) -> Op
 pub(super) fn compile(
     cx: &mut ApiContext<'_>,
     scripts: &Scripts,
-    configs: &[IntegrationResponseConfig],
+    integration: &IntegrationConfig,
     variables: &Variables,
     pointer: &str,
 ) -> Option<Responses> {
     let mut by_pattern = Vec::new();
     let mut default = None;
-    for (index, config) in configs.iter().enumerate() {
+    for (index, config) in integration.responses.iter().enumerate() {
         let pointer = format!("{pointer}/{index}");
         let plan = ResponsePlan {
             // The range was checked by `moongate_config::check`.
@@ -51,18 +52,21 @@ pub(super) fn compile(
                 variables,
                 &child(&pointer, "response_parameters"),
             )?,
-            templates: integration::templates(
+            templates: compile_integration::templates(
                 scripts,
                 &config.response_templates,
                 &child(&pointer, "response_templates"),
             ),
+            content: config.content_handling,
         };
         match config.selection_pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
             Some(pattern) => by_pattern.push((whole(cx, pattern, &child(&pointer, "selection_pattern"))?, plan)),
             None => default = Some(plan),
         }
     }
-    Some(Responses { by_pattern: by_pattern.into(), default })
+    let has_body = matches!(integration.kind, IntegrationType::Http | IntegrationType::Aws);
+    let converts_bodies = has_body && cx.api.compat == Compat::Aws;
+    Some(Responses { by_pattern: by_pattern.into(), default, converts_bodies })
 }
 
 /// The gateway's own answers.
@@ -96,7 +100,7 @@ fn gateway_response(
             cx.error("E105", &child(pointer, "response_templates"), format!("`{media_type}` is not a media type"));
             return None;
         };
-        templates.push((value, text_parts(text)));
+        templates.push((value, text_parts(text, variables)));
     }
     Some(GatewayResponsePlan {
         status: config.status_code.and_then(|status| StatusCode::from_u16(status).ok()),
@@ -134,23 +138,45 @@ fn headers(
     (fields.len() == parameters.len()).then(|| fields.into())
 }
 
-/// Splits a gateway response's body at `$context.NAME`.
-fn text_parts(text: &str) -> Box<[TextPart]> {
+/// Splits a gateway response's body at `$context.NAME`, `$stageVariables.NAME` and `$method.request.PLACE.NAME`, which are all
+/// there is: gateway responses have no template language (source: API Gateway, "Gateway responses").
+fn text_parts(text: &str, variables: &Variables) -> Box<[TextPart]> {
     let mut parts = Vec::new();
+    let mut literal = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find("$context.") {
-        let name_at = at + "$context.".len();
+    while let Some(at) = rest.find('$') {
+        literal.push_str(&rest[..at]);
+        rest = &rest[at..];
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let length = rest[name_at..].find(|c| !is_name(c)).unwrap_or(rest.len() - name_at);
-        let name = rest[name_at..name_at + length].trim_end_matches('.');
-        if at > 0 {
-            parts.push(TextPart::Text(Bytes::copy_from_slice(&rest.as_bytes()[..at])));
+        let length = rest[1..].find(|c| !is_name(c)).map_or(rest.len(), |length| length + 1);
+        let name = rest[1..length].trim_end_matches('.');
+        let part = match name.split_once('.') {
+            Some(("context", name)) => Some(TextPart::Context(name.into())),
+            Some(("stageVariables", name)) => {
+                literal.push_str(variables.get(name).map_or("", String::as_str));
+                rest = &rest[1 + "stageVariables.".len() + name.len()..];
+                continue;
+            }
+            Some(("method", _)) => expression::source(name, variables).ok().map(TextPart::Request),
+            _ => None,
+        };
+        match part {
+            Some(part) => {
+                if !literal.is_empty() {
+                    parts.push(TextPart::Text(Bytes::from(std::mem::take(&mut literal))));
+                }
+                parts.push(part);
+                rest = &rest[1 + name.len()..];
+            }
+            None => {
+                literal.push('$');
+                rest = &rest[1..];
+            }
         }
-        parts.push(TextPart::Context(name.into()));
-        rest = &rest[name_at + name.len()..];
     }
-    if !rest.is_empty() {
-        parts.push(TextPart::Text(Bytes::copy_from_slice(rest.as_bytes())));
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(TextPart::Text(Bytes::from(literal)));
     }
     parts.into()
 }
@@ -190,13 +216,15 @@ mod tests {
     fn gateway_response_bodies_are_split_at_variables() {
         let text = |text: &'static str| TextPart::Text(Bytes::from_static(text.as_bytes()));
         let context = |name: &str| TextPart::Context(name.into());
-        let parts = text_parts(r#"{"m":$context.error.messageString,"id":"$context.requestId."} $ctx"#);
+        let variables = Variables::from([("a".to_owned(), "blue".to_owned())]);
+        let template = r#"{"m":$context.error.messageString,"id":"$context.requestId."} $ctx $stageVariables.a!"#;
+        let parts = text_parts(template, &variables);
         let want = [
             text(r#"{"m":"#),
             context("error.messageString"),
             text(r#","id":""#),
             context("requestId"),
-            text(r#"."} $ctx"#),
+            text(r#"."} $ctx blue!"#),
         ];
         assert_eq!(*parts, want);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use moongate_config::limits::BODY_BUFFER_BYTES;
+use moongate_config::model::ValidationMode;
 use moongate_config::policy::PolicyAttachment;
 use moongate_config::route::RouteKey;
 use moongate_config::{Compat, RouteConfig, StageConfig};
@@ -15,7 +16,7 @@ use crate::compile::context::{ApiContext, child};
 use crate::compile::model::Models;
 use crate::compile::scripts::Scripts;
 use crate::compile::{authorizer, expression, integration, plugin};
-use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, TemplatePlan, TemplateSet, ValueSource};
+use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, ValueSource};
 
 /// Most segments a path template may have: matching goes as deep as the deepest route.
 const SEGMENTS_MAX: usize = 128;
@@ -61,29 +62,39 @@ pub(super) fn common(cx: &mut ApiContext<'_>, scripts: &Scripts) -> Option<Commo
     Some(Common { policies, api_key, plugins, models: Models::default() })
 }
 
+/// The `$default` route of an API with an `upstream` of its own.
+pub(super) fn quick(
+    cx: &mut ApiContext<'_>,
+    scripts: &Scripts,
+    common: &mut Common,
+    stage: &StageConfig,
+    upstream: &str,
+) -> Option<RoutePlan> {
+    compile(cx, scripts, common, stage, &RouteConfig::default_to(upstream), "")
+}
+
 pub(super) fn compile(
     cx: &mut ApiContext<'_>,
     scripts: &Scripts,
     common: &mut Common,
     stage: &StageConfig,
     route: &RouteConfig,
-    index: usize,
+    pointer: &str,
 ) -> Option<RoutePlan> {
-    let pointer = format!("/routes/{index}");
     let api = cx.api;
-    let facts = facts(cx, route, &pointer)?;
+    let facts = facts(cx, route, pointer)?;
     let integration = match (&route.upstream, &route.integration) {
-        (Some(url), _) => integration::shorthand(cx, url, &stage.variables, &child(&pointer, "upstream")),
+        (Some(url), _) => integration::shorthand(cx, url, &stage.variables, &child(pointer, "upstream")),
         (None, Some(config)) => {
-            integration::compile(cx, scripts, config, &stage.variables, &child(&pointer, "integration"))
+            integration::compile(cx, scripts, config, &stage.variables, &child(pointer, "integration"))
         }
         // Reported by `moongate_config::check`.
         (None, None) => None,
     };
     let authorizer = authorizer::compile(cx, scripts, route.authorizer.as_deref());
-    let policies = policies(cx, common, route, &pointer);
-    let plugins = plugins(scripts, common, route, &pointer);
-    let required_parameters = required(cx, route, &pointer);
+    let policies = policies(cx, common, route, pointer);
+    let plugins = plugins(scripts, common, route, pointer);
+    let required_parameters = required(cx, route, pointer);
     let body_models = body_models(cx, common, route);
     let (integration, authorizer) = (integration?, authorizer?);
     Some(RoutePlan {
@@ -92,7 +103,8 @@ pub(super) fn compile(
         body_bytes_max: api.limits.request_body_bytes_max,
         buffer_bytes_max: api.limits.buffered_body_bytes_max.unwrap_or(BODY_BUFFER_BYTES),
         required_parameters: required_parameters?.into(),
-        reads_request_body: reads_request_body(&integration) || !body_models.is_empty(),
+        only_reports: only_reports(cx, route),
+        reads_request_body: reads_request_body(cx, &integration) || !body_models.is_empty(),
         body_models,
         keeps_request_headers: keeps_request_headers(cx, &integration) || !plugins.is_empty(),
         guards: policies.guards.into(),
@@ -173,7 +185,7 @@ fn required(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Opti
     let mut required = Vec::new();
     for (text, is_required) in &route.request_parameters {
         match expression::parameter(text) {
-            Ok(parameter) if *is_required && is_checked => required.push(parameter),
+            Ok(parameter) if *is_required && is_checked => required.push((text.clone(), parameter)),
             Ok(_) => {}
             Err(message) => {
                 cx.error("E101", &child(&child(pointer, "request_parameters"), text), message);
@@ -181,7 +193,15 @@ fn required(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Opti
             }
         }
     }
-    Some(required)
+    // In the order of their keys, as AWS tells them: headers, then the path's, then the query's.
+    required.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(required.into_iter().map(|(_, parameter)| parameter).collect())
+}
+
+/// Whether the route's validator lets requests pass that fail it.
+fn only_reports(cx: &ApiContext<'_>, route: &RouteConfig) -> bool {
+    let validator = route.request_validator.as_ref().and_then(|name| cx.api.request_validators.get(name));
+    validator.is_some_and(|known| known.mode == ValidationMode::Report)
 }
 
 /// Models by media type, where the route's validator checks the body. A model that cannot be used was reported.
@@ -197,29 +217,24 @@ fn body_models(cx: &mut ApiContext<'_>, common: &mut Common, route: &RouteConfig
     compiled.collect()
 }
 
-fn is_script(templates: &TemplateSet) -> bool {
-    let plans = templates.by_type.iter().map(|(_, plan)| plan).chain(&templates.default);
-    plans.into_iter().any(|plan| matches!(plan, TemplatePlan::Script(_)))
-}
-
-fn maps_body(parameters: &[Mapping]) -> bool {
-    parameters.iter().any(|mapping| matches!(mapping.source, ValueSource::Body(_)))
-}
-
 /// Whether a stage needs the request's body in memory.
-fn reads_request_body(integration: &IntegrationPlan) -> bool {
+fn reads_request_body(cx: &ApiContext<'_>, integration: &IntegrationPlan) -> bool {
+    let maps_body = |parameters: &[Mapping]| parameters.iter().any(|mapping| mapping.source.reads_body());
+    // What is not binary is text under AWS's habits: it has to be looked at.
+    let is_aws = cx.api.compat == Compat::Aws;
     match integration {
-        IntegrationPlan::Lua(_) => true,
-        IntegrationPlan::Mock(plan) => is_script(&plan.templates),
-        IntegrationPlan::Http(plan) | IntegrationPlan::HttpProxy(plan) => {
-            is_script(&plan.templates) || maps_body(&plan.parameters)
+        IntegrationPlan::Function(_) => true,
+        IntegrationPlan::Mock(plan) => plan.templates.has_script(),
+        IntegrationPlan::HttpProxy(plan) => plan.content.is_some() || maps_body(&plan.parameters),
+        IntegrationPlan::Http(plan) => {
+            is_aws || plan.content.is_some() || plan.templates.has_script() || maps_body(&plan.parameters)
         }
-        IntegrationPlan::Unavailable(_) => false,
+        IntegrationPlan::Unavailable { .. } => false,
     }
 }
 
 /// Whether anything after `map_request` still looks at the request's headers. Only plain proxying does not.
 fn keeps_request_headers(cx: &ApiContext<'_>, integration: &IntegrationPlan) -> bool {
-    let is_plain = matches!(integration, IntegrationPlan::HttpProxy(_));
-    !is_plain || !cx.api.gateway_responses.is_empty()
+    let is_plain = matches!(integration, IntegrationPlan::HttpProxy(plan) if plan.changes.is_empty());
+    !is_plain || cx.api.compat == Compat::Aws || !cx.api.gateway_responses.is_empty()
 }

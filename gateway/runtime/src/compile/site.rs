@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use indexmap::IndexMap;
 use moongate_config::cors::CorsConfig;
+use moongate_config::route::RouteKey;
 use moongate_config::{Protocol, StageConfig, StageName};
 use moongate_exchange::StageFacts;
 
@@ -12,7 +13,7 @@ use crate::compile::context::ApiContext;
 use crate::compile::route::{self, Common};
 use crate::compile::scripts::{self, Scripts};
 use crate::compile::{authorizer, response};
-use crate::plan::{CorsPlan, SitePlan};
+use crate::plan::{BinaryTypes, CorsPlan, SitePlan};
 use crate::router::Router;
 use crate::snapshot::ApiSites;
 
@@ -44,7 +45,7 @@ fn default_stages(protocol: Protocol) -> Vec<StageConfig> {
         Protocol::Http => StageName::DEFAULT,
     };
     let name = StageName::try_from(name.to_owned()).expect("both names are stage names");
-    vec![StageConfig { name, description: None, variables: IndexMap::new() }]
+    vec![StageConfig { name, description: None, variables: IndexMap::new(), auto_deploy: None }]
 }
 
 fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: &StageConfig) -> Option<SitePlan> {
@@ -55,9 +56,14 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
     let errors_before = cx.issues.iter().filter(|issue| issue.is_error()).count();
     for (index, config) in api.routes.iter().enumerate() {
         // Every route is tried, so that all problems are reported at once.
-        if let Some(plan) = route::compile(cx, scripts, common, stage, config, index) {
+        if let Some(plan) = route::compile(cx, scripts, common, stage, config, &format!("/routes/{index}")) {
             router.insert(&config.key, Arc::new(plan));
         }
+    }
+    if let Some(upstream) = &api.upstream
+        && let Some(plan) = route::quick(cx, scripts, common, stage, upstream)
+    {
+        router.insert(&RouteKey::Default, Arc::new(plan));
     }
     let responses = response::gateway(cx, &stage.variables)?;
     let is_broken = cx.issues.iter().filter(|issue| issue.is_error()).count() > errors_before;
@@ -65,6 +71,8 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
         stage: Arc::new(facts),
         api_id: api.api.as_str().into(),
         compat: api.compat,
+        protocol: api.protocol,
+        binary: BinaryTypes::new(&api.binary_media_types),
         guards: common.guards(),
         router,
         cors: api.cors.as_ref().map(cors),
@@ -73,7 +81,7 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
 }
 
 fn cors(config: &CorsConfig) -> CorsPlan {
-    let list = |names: &[String]| HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty());
+    let list = |names: &[String]| HeaderValue::try_from(names.join(",")).ok().filter(|value| !value.is_empty());
     let (schemes, origins): (Vec<&String>, Vec<&String>) =
         config.allow_origins.iter().filter(|origin| *origin != "*").partition(|origin| origin.ends_with("://*"));
     CorsPlan {

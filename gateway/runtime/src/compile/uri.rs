@@ -71,6 +71,12 @@ pub(super) fn with_variables(text: &str, variables: &IndexMap<String, String>) -
     filled
 }
 
+/// The first `${stageVariables.NAME}` of which the stage knows nothing.
+pub(super) fn missing_variable<'text>(text: &'text str, variables: &IndexMap<String, String>) -> Option<&'text str> {
+    let names = text.split("${stageVariables.").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    names.into_iter().find(|name| !variables.contains_key(*name))
+}
+
 /// Takes a URL apart.
 ///
 /// # Errors

@@ -11,12 +11,15 @@ use moongate_lua::Decision;
 use moongate_policy::iam;
 
 use crate::pipeline::{lookup, script};
-use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, RoutePlan, ValueSource};
+use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, RoutePlan, SitePlan, ValueSource};
 
-pub(super) fn caller(route: &RoutePlan, exchange: &mut Exchange) -> Result<Caller, Exit> {
+/// What AWS tells a caller whom a policy refuses by name.
+const EXPLICIT_DENY: &str = "User is not authorized to access this resource with an explicit deny";
+
+pub(super) fn caller(site: &SitePlan, route: &RoutePlan, exchange: &mut Exchange) -> Result<Caller, Exit> {
     let mut caller = match &route.authorizer {
         AuthorizerPlan::Open => Caller::default(),
-        AuthorizerPlan::Lua(plan) => by_script(route, plan, exchange)?,
+        AuthorizerPlan::Lua(plan) => by_script(route, plan, exchange, site.is_aws_rest())?,
         AuthorizerPlan::Unavailable(reason) => {
             return Err(Rejection::new(Kind::AuthorizerConfigurationError, reason.to_string()).into());
         }
@@ -28,13 +31,18 @@ pub(super) fn caller(route: &RoutePlan, exchange: &mut Exchange) -> Result<Calle
     Ok(caller)
 }
 
-fn by_script(route: &RoutePlan, plan: &LuaAuthorizerPlan, exchange: &mut Exchange) -> Result<Caller, Rejection> {
+fn by_script(
+    route: &RoutePlan,
+    plan: &LuaAuthorizerPlan,
+    exchange: &mut Exchange,
+    is_aws: bool,
+) -> Result<Caller, Rejection> {
     identify(plan, exchange)?;
     let answer = script::vm(route)?.authorize(plan.script, exchange).map_err(script::authorizer_failed)?;
     match &answer.decision {
         Decision::Allow => {}
         Decision::Deny => return Err(Rejection::new(Kind::AccessDenied, "the authorizer said no")),
-        Decision::Policy(document) => by_policy(document, exchange)?,
+        Decision::Policy(document) => by_policy(document, exchange, is_aws)?,
     }
     Ok(Caller { principal: answer.principal, context: Arc::new(answer.context), api_key_id: None })
 }
@@ -59,7 +67,7 @@ fn identify(plan: &LuaAuthorizerPlan, exchange: &Exchange) -> Result<(), Rejecti
     Ok(())
 }
 
-fn by_policy(document: &serde_json::Value, exchange: &Exchange) -> Result<(), Rejection> {
+fn by_policy(document: &serde_json::Value, exchange: &Exchange, is_aws: bool) -> Result<(), Rejection> {
     let policy = iam::PolicyDocument::parse(document).map_err(|error| {
         Rejection::new(Kind::AuthorizerConfigurationError, format!("the authorizer's policy cannot be used: {error}"))
     })?;
@@ -71,7 +79,10 @@ fn by_policy(document: &serde_json::Value, exchange: &Exchange) -> Result<(), Re
     let arn = iam::method_arn(api, stage, method, exchange.route_path());
     match policy.evaluate(iam::INVOKE, &arn, &iam::Context::of(exchange)) {
         iam::Decision::Allow => Ok(()),
-        iam::Decision::Deny => Err(Rejection::new(Kind::AccessDenied, format!("the authorizer's policy denies {arn}"))),
+        iam::Decision::Deny => {
+            let rejection = Rejection::new(Kind::AccessDenied, format!("the authorizer's policy denies {arn}"));
+            Err(if is_aws { rejection.public(EXPLICIT_DENY) } else { rejection })
+        }
         iam::Decision::None => {
             Err(Rejection::new(Kind::AccessDenied, format!("the authorizer's policy does not allow {arn}")))
         }

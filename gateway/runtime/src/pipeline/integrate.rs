@@ -6,41 +6,61 @@
 
 use std::time::Instant;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use moongate_exchange::{Exchange, Exit, Kind, Rejection, Request, Response};
+use moongate_function::result::ResultError;
+use moongate_lua::ErrorKind;
 
 use crate::pipeline::map_request::IntegrationRequest;
-use crate::pipeline::{script, validate};
-use crate::plan::{HttpPlan, IntegrationPlan, RoutePlan};
+use crate::pipeline::{script, template, validate};
+use crate::plan::{FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, RoutePlan, SitePlan};
 use crate::upstream::{UpstreamError, Upstreams};
 
+/// What AWS's REST APIs say of an upstream that cannot be reached.
+const NETWORK_ERROR: &str = "Network error communicating with endpoint";
+
+/// What an integration answered, and by what its mapping is selected.
+pub(super) struct Answered {
+    pub(super) response: Response,
+    pub(super) selector: Selector,
+}
+
+/// By what an integration response is selected.
+pub(super) enum Selector {
+    /// The answer's status.
+    Status,
+    /// The number a mock was told, which need not be a status.
+    Number(i64),
+    /// The text of the error that a function raised; empty where it raised none.
+    Message(String),
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        Self { response, selector: Selector::Status }
+    }
+}
+
 pub(super) async fn call<U: Upstreams>(
+    site: &SitePlan,
     route: &RoutePlan,
     upstreams: &U,
     exchange: &mut Exchange,
     request: IntegrationRequest,
-) -> Result<Response, Exit> {
+) -> Result<Answered, Exit> {
     match (&route.integration, request) {
         (IntegrationPlan::HttpProxy(plan) | IntegrationPlan::Http(plan), IntegrationRequest::Http(request)) => {
-            http(plan, upstreams, exchange, request).await
+            http(site, plan, upstreams, exchange, request).await.map(Answered::from)
         }
-        (IntegrationPlan::Mock(_), IntegrationRequest::Mock(status)) => {
-            let refused = |_| Rejection::new(Kind::ApiConfigurationError, format!("{status} is not a status"));
-            Ok(Response::new(StatusCode::from_u16(status).map_err(refused)?))
+        (IntegrationPlan::Mock(_), IntegrationRequest::Mock(number)) => {
+            Ok(Answered { response: Response::new(StatusCode::OK), selector: Selector::Number(number) })
         }
-        (IntegrationPlan::Lua(id), IntegrationRequest::Event(event)) => {
-            let started = Instant::now();
-            let result = script::vm(route)?.call_function(*id, &event, exchange).map_err(script::failed)?;
-            exchange.integration.latency = Some(started.elapsed());
-            let malformed = |error: moongate_function::result::ResultError| {
-                // AWS answers a malformed proxy response with 502 and its text for internal errors.
-                Rejection::new(Kind::IntegrationFailure, format!("the function's result cannot be used: {error}"))
-            };
-            let response = moongate_function::result::v2::response(&result).map_err(malformed)?;
-            exchange.integration.status = Some(response.status);
-            Ok(response)
+        (IntegrationPlan::Function(plan), IntegrationRequest::Event(event)) => {
+            function(site, route, plan, exchange, &event).map_err(Exit::from)
         }
-        (IntegrationPlan::Unavailable(reason), _) => {
+        (IntegrationPlan::Unavailable { reason, .. }, _) => {
             Err(Rejection::new(Kind::ApiConfigurationError, reason.to_string()).into())
         }
         _ => {
@@ -49,7 +69,64 @@ pub(super) async fn call<U: Upstreams>(
     }
 }
 
+fn function(
+    site: &SitePlan,
+    route: &RoutePlan,
+    plan: &FunctionPlan,
+    exchange: &mut Exchange,
+    event: &[u8],
+) -> Result<Answered, Rejection> {
+    let started = Instant::now();
+    let outcome = script::vm(route)?.call_function(plan.script, event, exchange);
+    exchange.integration.latency = Some(started.elapsed());
+    if let FunctionForm::Mapped { .. } = plan.form {
+        let (body, message) = match outcome {
+            Ok(result) => (result, String::new()),
+            // As Lambda reports an error that a function raised; a run over its budget ends the request as everywhere.
+            Err(error) if error.kind == ErrorKind::Raised => {
+                let body = serde_json::json!({ "errorMessage": &error.message, "errorType": "Error" });
+                (body.to_string().into(), error.message)
+            }
+            Err(error) => return Err(script::failed(error)),
+        };
+        let mut response = Response::new(StatusCode::OK);
+        response.headers.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.body = body.into();
+        exchange.integration.status = Some(response.status);
+        return Ok(Answered { response, selector: Selector::Message(message) });
+    }
+    let result = outcome.map_err(script::failed)?;
+    let result = if site.is_aws_rest() { as_accepted(site, exchange, result) } else { result };
+    let malformed = |error: ResultError| {
+        // AWS answers a malformed proxy response with 502 and its text for internal errors.
+        let is_base64 = matches!(error, ResultError::Base64(_)) && site.is_aws_rest();
+        let status = if is_base64 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_GATEWAY };
+        Rejection::new(Kind::IntegrationFailure, format!("the function's result cannot be used: {error}"))
+            .status(status)
+    };
+    let response = moongate_function::result::v2::response(&result).map_err(malformed)?;
+    exchange.integration.status = Some(response.status);
+    Ok(response.into())
+}
+
+/// AWS's REST APIs read Base64 only for a client that accepts one of the binary media types; others get the text as it is
+/// (recorded behaviour).
+fn as_accepted(site: &SitePlan, exchange: &Exchange, result: Bytes) -> Bytes {
+    let wanted = template::accepted(&exchange.request.headers);
+    if wanted.is_some_and(|media_type| site.binary.contain(&media_type)) {
+        return result;
+    }
+    match serde_json::from_slice::<serde_json::Value>(&result) {
+        Ok(mut value) if value.get("isBase64Encoded").and_then(serde_json::Value::as_bool) == Some(true) => {
+            value["isBase64Encoded"] = false.into();
+            value.to_string().into()
+        }
+        _ => result,
+    }
+}
+
 async fn http<U: Upstreams>(
+    site: &SitePlan,
     plan: &HttpPlan,
     upstreams: &U,
     exchange: &mut Exchange,
@@ -71,7 +148,10 @@ async fn http<U: Upstreams>(
                 Kind::IntegrationFailure
             };
             exchange.integration.error = Some(error.to_string().into());
-            Err(Rejection::new(kind, error.to_string()).source(error).into())
+            let rejection = Rejection::new(kind, error.to_string());
+            let is_network = kind == Kind::IntegrationFailure && site.is_aws_rest();
+            let rejection = if is_network { rejection.public(NETWORK_ERROR) } else { rejection };
+            Err(rejection.source(error).into())
         }
     }
 }

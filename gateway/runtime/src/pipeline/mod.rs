@@ -9,7 +9,9 @@
 //! place where a failure becomes an answer. `log` runs once for every request, whatever happened to it.
 
 mod authorize;
+mod aws;
 mod cache;
+mod content;
 mod forward;
 mod guard;
 mod integrate;
@@ -17,6 +19,7 @@ mod log;
 mod lookup;
 mod map_request;
 mod map_response;
+mod mock;
 mod preflight;
 mod rejection;
 mod route;
@@ -31,6 +34,7 @@ use moongate_exchange::{Caller, Exchange, Exit, Rejection, Response};
 pub use log::{AccessRecord, finish};
 
 use crate::plan::{RoutePlan, SitePlan};
+use crate::recorder::{Event, Off, Record, Stage};
 use crate::snapshot::Snapshot;
 use crate::upstream::Upstreams;
 
@@ -67,30 +71,55 @@ pub async fn handle<U: Upstreams>(
     exchange: &mut Exchange,
 ) -> Response {
     let site = snapshot.site(exchange);
+    handle_at(site, behaviour, upstreams, exchange, &mut Off).await
+}
+
+/// As [`handle`], for a request whose API and stage are known, with somebody who follows it.
+///
+/// `site` is the API on its stage, and how much of the path's start is not the route's, in bytes; `None` when there is none.
+pub async fn handle_at<U: Upstreams, R: Record>(
+    site: Option<(&SitePlan, usize)>,
+    behaviour: Behaviour,
+    upstreams: &U,
+    exchange: &mut Exchange,
+    record: &mut R,
+) -> Response {
     let outcome = match site {
         Some((site, prefix_bytes)) => {
+            if site.is_aws_rest() {
+                aws::hide(&mut exchange.request.headers);
+            }
             preflight::note_origin(site, exchange);
-            stages(site, prefix_bytes, upstreams, exchange).await
+            stages(site, prefix_bytes, upstreams, exchange, record).await
         }
         None => Err(route::no_site(exchange).into()),
     };
     let site = site.map(|(site, _)| site);
     let cors = site.and_then(|site| site.cors.as_ref());
+    let mut answered_by = None;
     let mut response = match outcome {
-        Ok(mut response) => {
+        Ok((mut response, route)) => {
             if let Some(cors) = cors {
                 cors.strip(&mut response.headers);
             }
+            answered_by = Some(&route.integration);
             response
         }
         Err(Exit::Answer(response)) => *response,
-        Err(Exit::Reject(rejection)) => rejection::answer(site, behaviour, exchange, *rejection),
+        Err(Exit::Reject(rejection)) => {
+            record.note(Event::Rejected(&rejection));
+            rejection::answer(site, behaviour, exchange, *rejection)
+        }
     };
     if let Some(cors) = cors {
         cors.apply(exchange.cors_origin.as_ref(), &mut response.headers);
     }
+    if let Some(site) = site.filter(|site| site.is_aws()) {
+        aws::sign(site, answered_by, exchange, &mut response.headers);
+    }
     response.headers.set(REQUEST_ID, exchange.id.header_value());
     exchange.outcome.status = Some(response.status);
+    record.note(Event::MethodResponse(&response));
     response
 }
 
@@ -102,21 +131,36 @@ pub fn refuse(behaviour: Behaviour, exchange: &mut Exchange, rejection: Rejectio
     response
 }
 
-async fn stages<U: Upstreams>(
-    site: &SitePlan,
+async fn stages<'site, U: Upstreams, R: Record>(
+    site: &'site SitePlan,
     prefix_bytes: usize,
     upstreams: &U,
     exchange: &mut Exchange,
-) -> Result<Response, Exit> {
+    record: &mut R,
+) -> Result<(Response, &'site RoutePlan), Exit> {
+    record.note(Event::Stage(Stage::Route));
     let found = route::find(site, prefix_bytes, exchange);
+    record.note(Event::Matched(exchange));
+    record.note(Event::Stage(Stage::Guard));
     guard::check(site, &found, exchange)?;
+    record.note(Event::Stage(Stage::Preflight));
     preflight::answer(site, exchange)?;
     let route: &RoutePlan = found?;
-    let caller: Caller = authorize::caller(route, exchange)?;
+    record.note(Event::Stage(Stage::Authorize));
+    let caller: Caller = authorize::caller(site, route, exchange)?;
+    record.note(Event::Stage(Stage::Throttle));
     throttle::admit(route, &caller, exchange)?;
+    record.note(Event::Stage(Stage::Validate));
     validate::check(route, &caller, exchange).await?;
+    record.note(Event::Stage(Stage::Cache));
     cache::look_up(route, &caller, exchange)?;
+    record.note(Event::Stage(Stage::MapRequest));
+    record.note(Event::MethodRequest(exchange));
     let request = map_request::build(site, route, &caller, exchange)?;
-    let response = integrate::call(route, upstreams, exchange, request).await?;
-    map_response::build(route, &caller, exchange, response).await
+    request.show(route, record);
+    record.note(Event::Stage(Stage::Integrate));
+    let answered = integrate::call(site, route, upstreams, exchange, request).await?;
+    record.note(Event::Stage(Stage::MapResponse));
+    let response = map_response::build(site, route, &caller, exchange, answered, record).await?;
+    Ok((response, route))
 }

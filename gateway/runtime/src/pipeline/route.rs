@@ -19,12 +19,16 @@ pub(super) fn find<'site>(
     prefix_bytes: usize,
     exchange: &mut Exchange,
 ) -> Result<&'site RoutePlan, Rejection> {
+    // Only AWS's `$context.path` is told how a path was written, apart from slashes before it; everything else knows one form.
+    let received = exchange.received_path.take().filter(|_| site.is_aws());
+    exchange.received_path = received.map(|path| format!("/{}", path.trim_start_matches('/')).into());
     let request = &exchange.request;
     let (route, parameters, outcome) = match site.router.find(&request.method, request.target.path(), prefix_bytes) {
         Found::Route(route, parameters) => (Arc::clone(&route.facts), parameters, Ok(&**route)),
         Found::WrongMethod(allowed) => (nowhere(site), PathParameters::default(), Err(wrong_method(site, allowed))),
         Found::Nothing => {
-            (nowhere(site), PathParameters::default(), Err(no_route(request.method.as_str(), request.target.path())))
+            let rejection = no_route(site, request.method.as_str(), request.target.path());
+            (nowhere(site), PathParameters::default(), Err(rejection))
         }
     };
     exchange.matched = Some(Matched { route, stage: Arc::clone(&site.stage), parameters, prefix_bytes });
@@ -38,8 +42,10 @@ pub(super) fn no_site(exchange: &Exchange) -> Rejection {
     Rejection::new(Kind::ResourceNotFound, format!("no API is served for host `{host}` and path `{path}`"))
 }
 
-fn no_route(method: &str, path: &str) -> Rejection {
-    Rejection::new(Kind::ResourceNotFound, format!("no route for {method} {path}"))
+fn no_route(site: &SitePlan, method: &str, path: &str) -> Rejection {
+    // AWS's REST APIs take an unknown path, and a wrong method, for a request that forgot to say who it is from.
+    let kind = if site.is_aws_rest() { Kind::MissingAuthenticationToken } else { Kind::ResourceNotFound };
+    Rejection::new(kind, format!("no route for {method} {path}"))
 }
 
 fn wrong_method(site: &SitePlan, mut allowed: Vec<Method>) -> Rejection {
@@ -52,7 +58,8 @@ fn wrong_method(site: &SitePlan, mut allowed: Vec<Method>) -> Rejection {
     allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     let list = names.join(", ");
-    let rejection = Rejection::new(Kind::MethodNotAllowed, format!("the path takes {list} only"));
+    let kind = if site.is_aws_rest() { Kind::MissingAuthenticationToken } else { Kind::MethodNotAllowed };
+    let rejection = Rejection::new(kind, format!("the path takes {list} only"));
     match (site.compat, HeaderValue::from_str(&list)) {
         (Compat::None, Ok(value)) => rejection.header(ALLOW, value),
         _ => rejection,

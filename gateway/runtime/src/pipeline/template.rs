@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use moongate_config::integration::PassthroughBehavior;
 use moongate_exchange::{Headers, Kind, Rejection};
 
@@ -14,6 +14,16 @@ const DEFAULT_TYPE: &str = "application/json";
 /// The media type of a message: lower case, without parameters.
 pub(super) fn media_type(headers: &Headers) -> Cow<'_, str> {
     headers.text(CONTENT_TYPE).map_or(Cow::Borrowed(DEFAULT_TYPE), essence)
+}
+
+/// The media type a client would like best: the first of `Accept`, lower case, without parameters. `None` without the field.
+pub(super) fn accepted(headers: &Headers) -> Option<Cow<'_, str>> {
+    headers.text(ACCEPT).map(|ranges| essence(ranges.split(',').next().unwrap_or_default()))
+}
+
+/// The media type of a message, or `None` when it states none.
+pub(super) fn stated_type(headers: &Headers) -> Option<Cow<'_, str>> {
+    headers.text(CONTENT_TYPE).map(essence)
 }
 
 fn essence(value: &str) -> Cow<'_, str> {

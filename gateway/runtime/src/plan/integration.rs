@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use moongate_config::integration::PassthroughBehavior;
+use moongate_config::integration::{ContentHandling, PassthroughBehavior, PayloadFormat};
 use moongate_lua::ScriptId;
 
 use crate::plan::mapping::{Mapping, TemplateSet};
@@ -20,10 +20,15 @@ pub enum IntegrationPlan {
     Http(HttpPlan),
     /// No upstream.
     Mock(MockPlan),
-    /// A Lua function.
-    Lua(ScriptId),
+    /// A function in the gateway.
+    Function(FunctionPlan),
     /// The declared integration cannot answer in this build or configuration: requests get 500.
-    Unavailable(Box<str>),
+    Unavailable {
+        /// Why, for the log.
+        reason: Box<str>,
+        /// What it names, stage variables filled in, for the trace.
+        uri: Option<Box<str>>,
+    },
 }
 
 /// An HTTP upstream and how requests and responses are mapped for it.
@@ -37,12 +42,18 @@ pub struct HttpPlan {
     pub method: Option<Method>,
     /// Parameters to set.
     pub parameters: Box<[Mapping]>,
+    /// A header field that AWS refuses to have mapped: under its habits every request gets 500.
+    pub refused_field: Option<Box<str>>,
     /// What builds the body.
     pub templates: TemplateSet,
     /// What happens to a body without a template.
     pub passthrough: PassthroughBehavior,
+    /// How the request's body is converted.
+    pub content: Option<ContentHandling>,
     /// How answers are mapped. Empty for `HttpProxy`.
     pub responses: Responses,
+    /// Changes to answers that pass, by status.
+    pub changes: Box<[(u16, Box<[Mapping]>)]>,
     /// Longest wait for the answer's head, over all attempts.
     pub timeout: Duration,
 }
@@ -56,6 +67,42 @@ pub struct MockPlan {
     pub passthrough: PassthroughBehavior,
     /// How the status becomes an answer.
     pub responses: Responses,
+}
+
+/// A function and how it is spoken to.
+#[derive(Debug)]
+pub struct FunctionPlan {
+    /// The script.
+    pub script: ScriptId,
+    /// A header field that AWS refuses to have mapped, or another reason for which it answers 500.
+    pub refused: Option<Box<str>>,
+    /// What it is given and what its result means.
+    pub form: FunctionForm,
+}
+
+/// What a function is given and what its result means.
+#[derive(Debug)]
+pub enum FunctionForm {
+    /// The request as an event of this format; the result describes the answer.
+    Proxy(PayloadFormat),
+    /// What the request's template made; the result is a body to map, and an error it raises selects the mapping by its text.
+    Mapped {
+        /// What builds the event.
+        templates: TemplateSet,
+        /// What happens to a body without a template.
+        passthrough: PassthroughBehavior,
+        /// How the request's body is converted.
+        content: Option<ContentHandling>,
+        /// How results are mapped.
+        responses: Responses,
+    },
+}
+
+impl HttpPlan {
+    /// The changes to an answer of a status.
+    pub fn changes_for(&self, status: u16) -> &[Mapping] {
+        self.changes.iter().find(|(known, _)| *known == status).map_or(&[], |(_, changes)| &**changes)
+    }
 }
 
 /// The path and query that an upstream is asked for.

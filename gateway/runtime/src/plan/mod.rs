@@ -10,15 +10,15 @@ mod response;
 use std::sync::Arc;
 
 use jsonschema::Validator;
-use moongate_config::Compat;
+use moongate_config::{Compat, Protocol};
 use moongate_exchange::{RouteFacts, StageFacts};
 use moongate_lua::{Bank, ConfigId, ScriptId};
 use moongate_policy::{Authorize, Guard};
 use regex::Regex;
 
 pub use cors::CorsPlan;
-pub use integration::{HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
-pub use mapping::{Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
+pub use integration::{FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
+pub use mapping::{Action, BinaryTypes, Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
 pub use response::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart};
 
 use crate::router::Router;
@@ -32,6 +32,10 @@ pub struct SitePlan {
     pub api_id: Box<str>,
     /// Whose habits errors and defaults follow.
     pub compat: Compat,
+    /// Which of AWS's two families it belongs to: they word their errors differently.
+    pub protocol: Protocol,
+    /// Media types whose bodies are bytes.
+    pub binary: BinaryTypes,
     /// Policies of the guard stage that act on every request to the API.
     pub guards: Box<[Arc<dyn Guard>]>,
     /// The routes.
@@ -40,6 +44,18 @@ pub struct SitePlan {
     pub cors: Option<CorsPlan>,
     /// The gateway's own answers.
     pub responses: GatewayResponses,
+}
+
+impl SitePlan {
+    /// Whether the API keeps AWS's habits.
+    pub fn is_aws(&self) -> bool {
+        self.compat == Compat::Aws
+    }
+
+    /// Whether it keeps those of AWS's REST APIs.
+    pub fn is_aws_rest(&self) -> bool {
+        self.is_aws() && self.protocol == Protocol::Rest
+    }
 }
 
 /// One route, ready to serve.
@@ -55,6 +71,8 @@ pub struct RoutePlan {
     pub buffer_bytes_max: u64,
     /// Parameters that must be there and not blank, by the name the client knows.
     pub required_parameters: Box<[(Box<str>, ValueSource)]>,
+    /// Whether a request that fails validation passes all the same, and is only reported.
+    pub only_reports: bool,
     /// Models that bodies are checked against, by media type (lower case, without parameters).
     pub body_models: Box<[(Box<str>, Arc<Validator>)]>,
     /// Whether a stage reads the request's body: it is collected before `map_request`.
@@ -128,6 +146,7 @@ impl RoutePlan {
             body_bytes_max: None,
             buffer_bytes_max: 0,
             required_parameters: Box::default(),
+            only_reports: false,
             body_models: Box::default(),
             reads_request_body: false,
             keeps_request_headers: false,
@@ -136,7 +155,7 @@ impl RoutePlan {
             authorize: Box::default(),
             plugins: Box::default(),
             scripts: None,
-            integration: IntegrationPlan::Unavailable("test".into()),
+            integration: IntegrationPlan::Unavailable { reason: "test".into(), uri: None },
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use moongate_config::integration::ContentHandling;
 use moongate_exchange::Kind;
 use regex::Regex;
 
@@ -16,6 +17,9 @@ pub struct Responses {
     pub by_pattern: Box<[(Regex, ResponsePlan)]>,
     /// The one without.
     pub default: Option<ResponsePlan>,
+    /// Whether bodies are converted even where no mapping asks for it: under AWS's habits, what is not of a binary media type is
+    /// text.
+    pub converts_bodies: bool,
 }
 
 /// How one class of answers is mapped.
@@ -27,6 +31,8 @@ pub struct ResponsePlan {
     pub headers: Box<[(HeaderName, ValueSource)]>,
     /// What builds the body.
     pub templates: TemplateSet,
+    /// How the body is converted.
+    pub content: Option<ContentHandling>,
 }
 
 impl Responses {
@@ -42,9 +48,13 @@ impl Responses {
     /// Whether any mapping needs the integration's body in memory.
     pub fn reads_body(&self) -> bool {
         let reads = |plan: &ResponsePlan| {
-            !plan.templates.is_empty() || plan.headers.iter().any(|(_, source)| matches!(source, ValueSource::Body(_)))
+            !plan.templates.is_empty()
+                || plan.content.is_some()
+                || plan.headers.iter().any(|(_, source)| source.reads_body())
         };
-        self.by_pattern.iter().any(|(_, plan)| reads(plan)) || self.default.as_ref().is_some_and(reads)
+        self.converts_bodies
+            || self.by_pattern.iter().any(|(_, plan)| reads(plan))
+            || self.default.as_ref().is_some_and(reads)
     }
 }
 
@@ -77,6 +87,8 @@ pub enum TextPart {
     Text(Bytes),
     /// `$context.NAME`.
     Context(Box<str>),
+    /// `$method.request.{path|querystring|header}.NAME`.
+    Request(ValueSource),
 }
 
 impl GatewayResponses {

@@ -161,8 +161,7 @@ fn fields_without_effect_are_reported_one_by_one() {
 #[test]
 fn what_cannot_be_converted_is_an_error() {
     let cases = [
-        ("type: http\nuri: {'Fn::Sub': 'http://${Host}'}", codes::CLOUDFORMATION),
-        ("type: http\nuri: {Ref: Host}", codes::CLOUDFORMATION),
+        ("type: http\nuri: {'Fn::If': [a, b, c]}", codes::CLOUDFORMATION),
         ("type: http\nuri: [a]", codes::SHAPE),
         ("type: http\nuri: http://h\nrequestParameters: {a: [b]}", codes::SHAPE),
         ("type: http\nuri: http://h\nrequestTemplates: [a]", codes::SHAPE),

@@ -252,7 +252,7 @@ fn authorizers_that_cannot_be_converted_are_reported() {
         (aws("{type: saml}"), codes::AUTHORIZER_TYPE),
         (aws("{}"), codes::AUTHORIZER_TYPE),
         (aws("[]"), codes::SHAPE),
-        (aws("{type: token, authorizerUri: {'Fn::Sub': x}}"), codes::CLOUDFORMATION),
+        (aws("{type: token, authorizerUri: {'Fn::If': [x]}}"), codes::CLOUDFORMATION),
         (aws("{type: token, authorizerUri: a, authorizerResultTtlInSeconds: 0}"), codes::AUTHORIZER_FIELD_UNSUPPORTED),
         (aws("{type: jwt, jwtConfiguration: {issuer: i, audience: [a]}}"), codes::AUTHORIZER_FIELD_UNSUPPORTED),
         (aws("{type: cognito_user_pools, providerARNs: [a, b]}"), codes::AUTHORIZER_FIELD_UNSUPPORTED),
