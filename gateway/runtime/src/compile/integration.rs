@@ -18,7 +18,7 @@ use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
 use crate::compile::{expression, response, uri};
 use crate::plan::{
-    FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, Responses, TemplatePlan,
+    Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, Responses, TemplatePlan,
     TemplateSet, UriPlan,
 };
 use crate::upstream::{Upstream, UpstreamTls};
@@ -191,7 +191,7 @@ fn changes(
     config: &IntegrationConfig,
     variables: &Variables,
     pointer: &str,
-) -> Option<Box<[(u16, Box<[Mapping]>)]>> {
+) -> Option<Changes> {
     let mut by_status = Vec::new();
     let mut is_whole = true;
     for (status, declared) in &config.response_parameters {

@@ -53,10 +53,13 @@ pub struct HttpPlan {
     /// How answers are mapped. Empty for `HttpProxy`.
     pub responses: Responses,
     /// Changes to answers that pass, by status.
-    pub changes: Box<[(u16, Box<[Mapping]>)]>,
+    pub changes: Changes,
     /// Longest wait for the answer's head, over all attempts.
     pub timeout: Duration,
 }
+
+/// Changes to answers that pass, each status with its own.
+pub type Changes = Box<[(u16, Box<[Mapping]>)]>;
 
 /// A mock: the request template chooses the status, the response template the body.
 #[derive(Debug)]

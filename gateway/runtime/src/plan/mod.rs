@@ -17,7 +17,7 @@ use moongate_policy::{Authorize, Guard};
 use regex::Regex;
 
 pub use cors::CorsPlan;
-pub use integration::{FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
+pub use integration::{Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
 pub use mapping::{Action, BinaryTypes, Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
 pub use response::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart};
 
