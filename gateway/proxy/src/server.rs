@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moongate_runtime::Published;
 use moongate_runtime::pipeline::Behaviour;
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server as PingoraServer, ShutdownSignal, ShutdownSignalWatch};
 use pingora_core::services::listening::Service;
@@ -25,6 +26,11 @@ use crate::tls::{Certificates, TlsError};
 
 /// How often a draining process looks whether requests are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Pingora's read buffer under TLS, in bytes: a record's head and the record itself then come with one system call. It is there for as
+/// long as the connection, so it is a quarter of Pingora's default. Without TLS there is none: the codec reads into a buffer of
+/// its own and writes an answer at once.
+const TLS_READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Where to listen.
 pub struct Listen {
@@ -135,10 +141,12 @@ impl Server {
             let mut service = Service::new(format!("worker {worker}"), Engine::new(Arc::clone(&shared), worker));
             service.threads = Some(1);
             let (address, socket) = listeners::for_worker(self.http.address, worker);
-            service.add_tcp_with_settings(&address, socket);
+            let listener = ListenerConfig::tcp(address).tcp_socket_options(socket);
+            service.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
             if let Some((reserved, certificates)) = &self.https {
                 let (address, socket) = listeners::for_worker(reserved.address, worker);
-                service.add_tls_with_settings(&address, Some(socket), certificates.settings()?);
+                let listener = ListenerConfig::tcp(address).tcp_socket_options(socket).tls(certificates.settings()?);
+                service.add_listener(listener.l4_buffer(L4BufferSettings::default().read(TLS_READ_BUFFER_BYTES)));
             }
             server.add_service(service);
         }

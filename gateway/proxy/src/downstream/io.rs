@@ -145,7 +145,7 @@ impl ClientStream {
             let length = self.held.len().min(buffer.remaining());
             let taken = framing.accept(&self.held[..length], &self.state);
             buffer.put_slice(&self.held[..taken]);
-            self.held.advance(taken);
+            self.take_held(taken);
             self.note_head();
             return Poll::Ready(Ok(()));
         }
@@ -165,6 +165,16 @@ impl ClientStream {
             Poll::Pending if framing.is_at_head() => self.poll_read_deadline(cx),
             // A body's pauses are bounded by whoever reads it.
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Forgets bytes that were held and are handed on. What held them is given back with the last of them: an idle connection should
+    /// not keep it.
+    fn take_held(&mut self, length: usize) {
+        if length == self.held.len() {
+            self.held = BytesMut::new();
+        } else {
+            self.held.advance(length);
         }
     }
 
@@ -211,7 +221,7 @@ impl ClientStream {
         if !self.held.is_empty() {
             let length = self.held.len().min(buffer.remaining());
             buffer.put_slice(&self.held[..length]);
-            self.held.advance(length);
+            self.take_held(length);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

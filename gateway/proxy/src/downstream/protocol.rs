@@ -111,7 +111,8 @@ async fn http1(engine: &Arc<Engine>, stream: ClientStream, connection: Arc<Conne
     let limits = engine.shared.limits;
     let service = service_fn(|request| {
         let arrival = Arrival::new(engine, &connection, &state, request);
-        async move { Ok::<_, Infallible>(arrival.answer().await) }
+        // hyper keeps room for a request's future as long as the connection lasts: boxed, the room is a pointer's while it idles.
+        Box::pin(async move { Ok::<_, Infallible>(arrival.answer().await) })
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     // The stream keeps the head's deadline. Pipelined requests are answered one after the other.
