@@ -4,6 +4,8 @@
 //! `Keep-Alive`, `Proxy-Connection`, `TE`, `Transfer-Encoding`, `Upgrade`, `HTTP2-Settings`; and towards the upstream
 //! `Proxy-Authorization`, towards the client `Proxy-Authenticate`. `Trailer` passes: it announces what follows the body, which passes too.
 
+use std::net::Ipv6Addr;
+
 use http::header::{
     AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, DATE, EXPECT, EXPIRES, FORWARDED, HOST, LOCATION, MAX_FORWARDS, PROXY_AUTHORIZATION, RANGE, RETRY_AFTER,
@@ -55,6 +57,9 @@ static NOT_IN_TRAILERS: [HeaderName; 23] = [
     WWW_AUTHENTICATE,
 ];
 
+/// What a host's name may hold beside letters and digits.
+const NAME: &[u8] = b"-._~!$&'()*+;=";
+
 /// Why a request's head or trailers are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
@@ -64,6 +69,8 @@ pub(crate) enum HeadError {
     HostSyntax,
     #[error("the request's target and its Host field name different hosts")]
     HostMismatch,
+    #[error("a field's name holds a character that names cannot have")]
+    FieldName,
     #[error("Connection names a field that must reach the upstream")]
     ConnectionNames,
     #[error("a request cannot have both Content-Length and Transfer-Encoding")]
@@ -245,6 +252,19 @@ pub(crate) fn settle_host(version: Version, uri: &Uri, fields: &mut HeaderMap) -
     }
 }
 
+/// Checks the names of a request that came in HTTP/2: the library's names can hold a quotation mark, which HTTP/1.1 knows no name with
+/// (RFC 9110 section 5.6.2) and its codec refuses.
+///
+/// # Errors
+///
+/// [`HeadError::FieldName`] for such a name.
+pub(crate) fn check_names(fields: &HeaderMap) -> Result<(), HeadError> {
+    match fields.keys().any(|name| name.as_str().contains('"')) {
+        true => Err(HeadError::FieldName),
+        false => Ok(()),
+    }
+}
+
 /// Joins Cookie fields into one: HTTP/2 lets a client split them, HTTP/1.1 has one (RFC 9113 section 8.2.3).
 pub(crate) fn join_cookies(fields: &mut HeaderMap) {
     let mut crumbs = fields.get_all(COOKIE).iter();
@@ -259,17 +279,34 @@ pub(crate) fn join_cookies(fields: &mut HeaderMap) {
 
 fn host_value(authority: &Authority) -> Result<HeaderValue, HeadError> {
     // User information is not part of a host (RFC 9110 section 4.2.4).
-    if authority.as_str().contains('@') {
+    if !is_authority(authority.as_str().as_bytes()) {
         return Err(HeadError::HostSyntax);
     }
     HeaderValue::from_str(authority.as_str()).map_err(|_| HeadError::HostSyntax)
 }
 
-/// Host and optional port: letters, digits and what addresses and registered names hold. An empty Host is allowed by RFC 9112
-/// for targets without authority, but leads nowhere here.
-fn is_authority(host: &[u8]) -> bool {
-    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(byte);
-    !host.is_empty() && host.iter().all(is_host)
+/// Host and optional port (RFC 3986 section 3.2.2): an address or a name. An empty Host is allowed by RFC 9112 for targets without
+/// authority, but leads nowhere here. A name could hold percent-encodings and commas; nobody's does, and they are where readers
+/// differ (a list of hosts, a name that decodes to another).
+fn is_authority(authority: &[u8]) -> bool {
+    let end = match authority.first() {
+        Some(b'[') => authority.iter().position(|byte| *byte == b']').map_or(0, |bracket| bracket + 1),
+        _ => authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    let is_host = match host {
+        [b'[', address @ .., b']'] => str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+        name => !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || NAME.contains(byte)),
+    };
+    let is_port = match port {
+        [] | b":" => true,
+        [b':', digits @ ..] => {
+            digits.iter().all(u8::is_ascii_digit)
+                && str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+        }
+        _ => false,
+    };
+    is_host && is_port
 }
 
 #[cfg(test)]
@@ -370,13 +407,22 @@ mod tests {
     fn every_request_has_one_host() {
         type Fields = &'static [(&'static str, &'static str)];
         type Want = Result<Option<&'static str>, HeadError>;
-        let cases: [(&str, Fields, Want); 9] = [
+        let cases: [(&str, Fields, Want); 18] = [
             ("/a", &[("host", "api.example.com:8080")], Ok(Some("api.example.com:8080"))),
             ("/a", &[("host", "[::1]:80")], Ok(Some("[::1]:80"))),
             ("/a", &[], Err(HeadError::Host)),
             ("/a", &[("host", "a"), ("host", "a")], Err(HeadError::Host)),
             ("/a", &[("host", "")], Err(HeadError::HostSyntax)),
             ("/a", &[("host", "a/b")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a,b")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a%2fb")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a:80:80")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a:65536")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a:+80")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "[::1")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "[::1]a")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "[::g]")], Err(HeadError::HostSyntax)),
+            ("/a", &[("host", "a:")], Ok(Some("a:"))),
             ("http://a/b", &[("host", "A")], Ok(Some("a"))),
             ("http://a/b", &[("host", "c")], Err(HeadError::HostMismatch)),
             ("http://u@a/b", &[], Err(HeadError::HostSyntax)),

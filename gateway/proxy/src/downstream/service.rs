@@ -212,6 +212,7 @@ fn check_head(
         return Err(refused("the request's target is no http or https URL", 400).into());
     }
     if version == Version::HTTP_2 {
+        fields::check_names(headers).map_err(|error| refused(error, 400))?;
         fields::join_cookies(headers);
     }
     fields::settle_host(version, uri, headers).map_err(|error| refused(error, 400))?;
