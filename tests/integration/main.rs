@@ -18,6 +18,7 @@ mod readme;
 mod reload;
 mod routing;
 mod slow_and_broken;
+mod smuggling;
 mod streaming;
 mod tls;
 mod upstream_faults;

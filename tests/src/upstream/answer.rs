@@ -1,5 +1,7 @@
 //! What an upstream answers.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::wire::chunk;
@@ -11,6 +13,8 @@ pub struct Answer {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Body,
     pub(super) trailers: Vec<(String, String)>,
+    /// What is sent behind it unasked, and how long after it.
+    pub(super) late: Option<(Duration, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +68,7 @@ impl Answer {
     }
 
     fn new(status: u16, body: Body) -> Self {
-        Self { status, headers: Vec::new(), body, trailers: Vec::new() }
+        Self { status, headers: Vec::new(), body, trailers: Vec::new(), late: None }
     }
 
     /// The same with another status.
@@ -85,6 +89,13 @@ impl Answer {
     #[must_use]
     pub fn trailer(mut self, name: &str, value: &str) -> Self {
         self.trailers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, and bytes that follow it after a pause, whatever the peer does in between (HTTP/1 only).
+    #[must_use]
+    pub fn then(mut self, pause: Duration, bytes: impl Into<Vec<u8>>) -> Self {
+        self.late = Some((pause, bytes.into()));
         self
     }
 

@@ -14,6 +14,7 @@ pub mod streaming;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 
 pub use answer::Answer;
 pub use fault::Fault;
@@ -155,6 +156,10 @@ fn serve(connection: &mut Connection, answer: &dyn Fn(&Recorded) -> Answer) -> i
     while let Some(request) = connection.request()? {
         let answer = answer(&request);
         connection.wire.send(answer.to_bytes(&request.method))?;
+        if let Some((pause, bytes)) = &answer.late {
+            thread::sleep(*pause);
+            connection.wire.send(bytes)?;
+        }
         if answer.closes() || request.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
         {
             break;
