@@ -261,6 +261,8 @@ impl Chunks {
                 (Self::DataFeed, b'\n') => Self::Start,
                 (Self::Trailer, b'\r') => Self::LastFeed,
                 (Self::TrailerLine, b'\r') => Self::TrailerFeed,
+                // The codec takes it for the end of a line, others for a part of it.
+                (Self::Trailer | Self::TrailerLine, b'\n') => return Err(Odd),
                 (Self::Trailer | Self::TrailerLine, _) => Self::TrailerLine,
                 (Self::TrailerFeed, b'\n') => Self::Trailer,
                 (Self::LastFeed, b'\n') => return Ok(Some(at)),
@@ -354,6 +356,8 @@ mod tests {
             "0\r\nX: 1\rX",
             "11111111111111111\r\n",
             "0\r\n\rX",
+            "0\r\n\n",
+            "0\r\nX: 1\n\n",
         ] {
             let bytes = [head, chunks.as_bytes()].concat();
             let (given, _, is_lost) = requests(&bytes, bytes.len(), &[Length::Chunked]);

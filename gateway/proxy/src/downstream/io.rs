@@ -389,6 +389,11 @@ impl AsyncWrite for ClientStream {
                 && this.state.is_idle();
             if was_writing || has_more {
                 cx.waker().wake_by_ref();
+            } else if this.framing.as_mut().is_some_and(|framing| framing.follow(&this.state)) {
+                // A codec that has read up to where there is nothing more does not ask again: the idle deadline is armed here.
+                this.idle_since = Instant::now();
+                this.head_began = None;
+                let _ = this.poll_read_deadline(cx);
             }
             return Poll::Ready(outcome);
         }
