@@ -11,6 +11,7 @@ mod exchange;
 mod hardening;
 mod harness_self;
 mod health;
+mod http2_frames;
 mod lua;
 mod petstore;
 mod proxying;

@@ -116,6 +116,8 @@ fn chunks_end_with_crlf_and_nothing_else() {
         "5\r\nhello\r\n;\r\n\r\n",
     ];
     let mut cases: Vec<Case> = tails.iter().map(|body| refused(chunked(body))).collect();
+    // A last line that ends with a bare LF: a trailer section that is not over yet, or a mistake.
+    cases.push(either(chunked("5\r\nhello\r\n0\r\n\n"), "hello"));
     cases.push(refused(chunked("5\r\nhello\r\n0\r\n\r")));
     cases.push(refused(chunked(&format!("5\r\nhello\r\n0\r\n\rX{HIDDEN}"))));
     Stage::new().run(&cases);

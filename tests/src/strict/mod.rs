@@ -9,8 +9,8 @@ mod upstream;
 pub use upstream::{Seen, StrictUpstream};
 
 /// Fields that belong to one connection and must not be passed on (RFC 9110 section 7.6.1).
-const CONNECTION_FIELDS: [&str; 6] =
-    ["keep-alive", "proxy-connection", "http2-settings", "proxy-authorization", "proxy-authenticate", "trailer"];
+const CONNECTION_FIELDS: [&str; 5] =
+    ["keep-alive", "proxy-connection", "http2-settings", "proxy-authorization", "proxy-authenticate"];
 
 /// Fields that must not come in a trailer section (RFC 9110 section 6.5.1): framing, routing, authentication.
 const NOT_IN_TRAILERS: [&str; 9] = [
