@@ -8,6 +8,7 @@ mod bad_input;
 mod dependencies;
 mod examples;
 mod exchange;
+mod floods;
 mod hardening;
 mod harness_self;
 mod health;
