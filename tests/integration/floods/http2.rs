@@ -23,7 +23,7 @@ const GROWN_KIB_MAX: u64 = 24 * 1024;
 const STALL: Duration = Duration::from_millis(500);
 
 /// By when the gateway must have ended a flood.
-const ENDED_BY: Duration = Duration::from_secs(3);
+const ENDED_BY: Duration = Duration::from_secs(10);
 
 /// Processor time in which a gateway that nobody asks anything of must not go beyond, in [`REST`].
 const RESTING: Duration = Duration::from_millis(50);

@@ -17,7 +17,7 @@ use moongate_tests::frames::{FrameConnection, Heard, code, flag, headers, hpack,
 use moongate_tests::{Answer, Gateway, Upstream};
 
 /// How long anything that must come may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Says that everything before it was looked at.
 const SYNC: [u8; 8] = *b"in order";

@@ -10,7 +10,7 @@ use moongate_tests::strict::shown;
 use crate::smuggling::{HIDDEN, REFUSALS, Stage};
 
 /// How long an answer, a reset or the end of the connection may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The gateway's word for a target, a Host and so on that are none.
 const REFUSED: Option<&str> = None;

@@ -138,7 +138,7 @@ routes:
     #[track_caller]
     pub(crate) fn run(&self, cases: &[Case]) {
         assert!(cases.len() < 500, "the numbers of cases have three digits");
-        let client = self.gateway.client().timeout(Duration::from_secs(5));
+        let client = self.gateway.client().timeout(Duration::from_secs(15));
         let failures: Vec<String> = thread::scope(|scope| {
             let senders: Vec<_> = (0..SENDERS)
                 .map(|sender| {

@@ -141,6 +141,12 @@ impl Upstream {
         wait_until("closed connections at the upstream", SOON, || self.shared().closed() >= count);
     }
 
+    /// Waits until so many answers were followed by what [`Answer::then`] says.
+    #[track_caller]
+    pub fn wait_for_late(&self, count: usize) {
+        wait_until("what follows answers unasked", SOON, || self.shared().late() >= count);
+    }
+
     /// Bytes of bodies that were read, by the upstreams that do not keep them.
     pub fn body_bytes(&self) -> u64 {
         self.shared().body_bytes()
@@ -158,7 +164,7 @@ fn serve(connection: &mut Connection, answer: &dyn Fn(&Recorded) -> Answer) -> i
         connection.wire.send(answer.to_bytes(&request.method))?;
         if let Some((pause, bytes)) = &answer.late {
             thread::sleep(*pause);
-            connection.wire.send(bytes)?;
+            connection.send_late(bytes)?;
         }
         if answer.closes() || request.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
         {

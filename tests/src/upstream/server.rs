@@ -34,6 +34,7 @@ pub(super) struct Shared {
     accepted: AtomicUsize,
     closed: AtomicUsize,
     body_bytes: AtomicU64,
+    late: AtomicUsize,
 }
 
 impl Shared {
@@ -51,6 +52,10 @@ impl Shared {
 
     pub(super) fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn late(&self) -> usize {
+        self.late.load(Ordering::SeqCst)
     }
 
     /// Counts a connection; its number, from 0.
@@ -174,6 +179,13 @@ impl Connection {
 
     pub(super) fn record(&self, request: Recorded) {
         self.shared.record(request);
+    }
+
+    /// Sends bytes that nobody asked for, and counts that, whether they were taken or not.
+    pub(super) fn send_late(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = self.wire.send(bytes);
+        self.shared.late.fetch_add(1, Ordering::SeqCst);
+        sent
     }
 
     /// Reads a body to its end without keeping it.
