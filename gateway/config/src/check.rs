@@ -11,6 +11,7 @@ mod integration;
 mod route;
 mod script;
 mod stage;
+mod upstream;
 mod url;
 
 #[cfg(test)]
@@ -25,11 +26,15 @@ use crate::project::{Declared, Project, Sources};
 use crate::source::{ISSUES_MAX, Node};
 use crate::suggest;
 
+pub use upstream::status_range;
+
 /// What is known about documents that could not be decoded, so that nothing is said about names that may be in them.
 #[derive(Clone, Debug, Default)]
 pub struct Unread {
     /// The ids of such APIs.
     pub apis: BTreeSet<String>,
+    /// The names of such upstreams.
+    pub upstreams: BTreeSet<String>,
     /// Whether there are documents of which not even the id is known.
     pub is_incomplete: bool,
 }
@@ -39,15 +44,22 @@ pub struct Unread {
 /// Issues carry pointers; [`Project::resolve`] gives them places.
 pub fn check(project: &Project, unread: &Unread) -> Vec<Issue> {
     let mut issues = Vec::new();
+    let upstreams = upstream::Names::new(project, unread);
     for declared in &project.apis {
         let mut report = Report::new(declared, &project.sources);
         api::check(&declared.config, &project.sources, &mut report);
+        upstream::check_references(&declared.config, &upstreams, &mut report);
         issues.append(&mut report.issues);
     }
     let domains = domain::Targets::new(project, unread);
     for declared in &project.domains {
         let mut report = Report::new(declared, &project.sources);
         domain::check(&declared.config, &domains, &mut report);
+        issues.append(&mut report.issues);
+    }
+    for declared in &project.upstreams {
+        let mut report = Report::new(declared, &project.sources);
+        upstream::check(&declared.config, &upstreams, &mut report);
         issues.append(&mut report.issues);
     }
     issues

@@ -20,6 +20,12 @@ pub const STAGE_NAME_BYTES_MAX: usize = 128;
 #[schemars(with = "String", extend("pattern" = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
 pub struct ApiId(String);
 
+/// Names an upstream's document: `[a-z0-9]` and inner `-`, 1..=63 bytes, so that it can stand where a URL has its host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
+pub struct UpstreamName(String);
+
 /// Names a stage of an API: `[A-Za-z0-9_-]`, 1..=128 bytes, or `$default` (source: API Gateway `CreateStage`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -63,18 +69,38 @@ impl TryFrom<String> for ApiId {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let bytes = text.as_bytes();
-        let inner_ok = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
-        if bytes.is_empty()
-            || bytes.len() > API_ID_BYTES_MAX
-            || !inner_ok
-            || text.starts_with('-')
-            || text.ends_with('-')
-        {
+        if !is_label(&text) {
             return Err(format!("`{text}` is not an API id: 1 to 63 of a-z, 0-9 and inner hyphens"));
         }
         Ok(Self(text))
     }
+}
+
+impl UpstreamName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UpstreamName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if !is_label(&text) {
+            return Err(format!("`{text}` is not an upstream's name: 1 to 63 of a-z, 0-9 and inner hyphens"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Lower-case letters, digits and inner hyphens, as long as a label of a host name may be.
+fn is_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (1..=API_ID_BYTES_MAX).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 impl TryFrom<String> for StageName {
@@ -95,6 +121,12 @@ impl From<ApiId> for String {
     }
 }
 
+impl From<UpstreamName> for String {
+    fn from(name: UpstreamName) -> Self {
+        name.0
+    }
+}
+
 impl From<StageName> for String {
     fn from(name: StageName) -> Self {
         name.0
@@ -102,6 +134,12 @@ impl From<StageName> for String {
 }
 
 impl fmt::Display for ApiId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for UpstreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

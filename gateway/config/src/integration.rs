@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::script::{ScriptConfig, TemplateConfig};
-use crate::upstream::UpstreamTlsConfig;
+use crate::upstream::{RetryConfig, TimeoutsConfig, UpstreamTlsConfig};
 
 /// Longest time an integration may take unless the operator allows more, in milliseconds (source: API Gateway quotas).
 pub const TIMEOUT_MS_MAX: u32 = 29_000;
@@ -20,6 +20,7 @@ pub struct IntegrationConfig {
     #[serde(rename = "type")]
     pub kind: IntegrationType,
     /// Where it is, for `http` and `http_proxy`: a URL with `{name}` for mapped path parameters and `${stageVariables.name}`.
+    /// `upstream://NAME/path` leads to an upstream's document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// The method the upstream sees. Default: the client's.
@@ -55,6 +56,12 @@ pub struct IntegrationConfig {
     /// Longest wait for the whole answer's head, in milliseconds, 50..=29,000 by default. Default: 29,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
+    /// How long the steps of a request may take. Default: as the upstream's document says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutsConfig>,
+    /// Which failed requests are sent again. Default: as the upstream's document says; none for a plain URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryConfig>,
     /// The version spoken to the upstream. Default: HTTP/2 where TLS offers it, else HTTP/1.1.
     #[serde(default)]
     pub http_version: HttpVersion,

@@ -1,4 +1,4 @@
-//! What users declare: APIs, stages, domains, authorizers, integrations, as plain data.
+//! What users declare: APIs, stages, domains, upstreams, authorizers, integrations, as plain data.
 //!
 //! Nothing here does I/O and nothing here is read on the request path. A project's texts go in as [`Sources`]; out come
 //! typed documents ([`Project`]) and *every* problem found in them as [`Issue`]s with file, line and column.
@@ -36,8 +36,9 @@ pub mod upstream;
 
 pub use api::{ApiConfig, Compat, Protocol};
 pub use digest::Digest;
-pub use ids::{ApiId, StageName};
+pub use ids::{ApiId, StageName, UpstreamName};
 pub use issue::{Issue, Severity};
 pub use project::{Project, Sources};
 pub use route::RouteConfig;
 pub use stage::StageConfig;
+pub use upstream::UpstreamConfig;

@@ -11,6 +11,7 @@ use crate::domain::DomainConfig;
 use crate::issue::{Issue, codes, sort_and_fold};
 use crate::openapi;
 use crate::source::{self, Locator, Node};
+use crate::upstream::UpstreamConfig;
 
 /// The folder whose documents, at any depth, are loaded.
 pub const DOCUMENTS_FOLDER: &str = "apis/";
@@ -31,6 +32,8 @@ pub struct Project {
     pub apis: Vec<Declared<ApiConfig>>,
     /// The custom domains, each with the document it came from.
     pub domains: Vec<Declared<DomainConfig>>,
+    /// The upstreams, each with the document it came from.
+    pub upstreams: Vec<Declared<UpstreamConfig>>,
     /// The texts, for the scripts the documents name.
     pub sources: Sources,
 }
@@ -70,14 +73,14 @@ impl Project {
         for (file, text) in sources.documents() {
             loading.document(file, text);
         }
-        let Loading { apis, domains, mut issues, unread, .. } = loading;
+        let Loading { apis, domains, upstreams, mut issues, unread, .. } = loading;
         if sources.documents().next().is_none() {
             let issue = Issue::error(codes::EMPTY_PROJECT, "", "", "the project declares no API");
             issues.push(
                 issue.help("put a document such as `apis/hello.yaml` or `petstore.openapi.yaml` into its folder"),
             );
         }
-        let project = Self { apis, domains, sources };
+        let project = Self { apis, domains, upstreams, sources };
         let suppressed = Suppressed::new(&issues);
         issues.extend(check::check(&project, &unread).into_iter().filter(|issue| !suppressed.covers(issue)));
         project.resolve(&mut issues);
@@ -90,7 +93,8 @@ impl Project {
     pub fn resolve(&self, issues: &mut [Issue]) {
         let apis = self.apis.iter().map(|api| (&*api.file, &api.node));
         let domains = self.domains.iter().map(|domain| (&*domain.file, &domain.node));
-        let nodes: HashMap<&str, &Node> = apis.chain(domains).collect();
+        let upstreams = self.upstreams.iter().map(|upstream| (&*upstream.file, &upstream.node));
+        let nodes: HashMap<&str, &Node> = apis.chain(domains).chain(upstreams).collect();
         let mut locators: HashMap<&str, Locator<'_>> = HashMap::new();
         for issue in issues.iter_mut().filter(|issue| issue.span.is_none()) {
             let Some((file, node)) = nodes.get_key_value(&*issue.file) else { continue };
@@ -105,9 +109,10 @@ impl Project {
 struct Loading {
     apis: Vec<Declared<ApiConfig>>,
     domains: Vec<Declared<DomainConfig>>,
+    upstreams: Vec<Declared<UpstreamConfig>>,
     issues: Vec<Issue>,
     unread: check::Unread,
-    /// What is declared (`api` or `domain`, and its name) and where first.
+    /// What is declared (`api`, `domain` or `upstream`, and its name) and where first.
     first: HashMap<(&'static str, String), Place>,
 }
 
@@ -137,11 +142,15 @@ impl Loading {
             self.api(node, file, text);
         } else if is("domain") {
             self.domain(node, file, text);
+        } else if is("upstream") {
+            self.upstream(node, file, text);
         } else {
             let start = node.entries().first().map_or(node.span, |(key, _)| key.span);
             let issue =
-                Issue::error(codes::UNKNOWN_DOCUMENT, file, "", "this is neither an API nor a domain").at(start);
-            self.issues.push(issue.help("a document has `api:`, `domain:`, `openapi:` or `swagger:` at its top"));
+                Issue::error(codes::UNKNOWN_DOCUMENT, file, "", "this is neither an API nor a domain nor an upstream")
+                    .at(start);
+            self.issues
+                .push(issue.help("a document has `api:`, `domain:`, `upstream:`, `openapi:` or `swagger:` at its top"));
         }
     }
 
@@ -167,6 +176,20 @@ impl Loading {
         }
     }
 
+    fn upstream(&mut self, node: Node, file: &str, text: &str) {
+        let name = node.get("upstream").and_then(Node::as_str).map(str::to_owned);
+        match decode::decode::<UpstreamConfig>(&node, file, &mut self.issues) {
+            Some(config) if self.is_first("upstream", config.upstream.as_str(), &node, file, text) => {
+                self.upstreams.push(Declared { file: file.to_owned(), config, node });
+            }
+            Some(_) => {}
+            None => {
+                self.unread.is_incomplete |= name.is_none();
+                self.unread.upstreams.extend(name);
+            }
+        }
+    }
+
     /// Whether nothing of this name was declared before; if it was, that is reported.
     fn is_first(&mut self, kind: &'static str, name: &str, node: &Node, file: &str, text: &str) -> bool {
         let span = node.get(kind).map_or(node.span, |value| value.span);
@@ -175,7 +198,7 @@ impl Loading {
             self.first.insert((kind, name.to_owned()), Place { file: file.to_owned(), line });
             return true;
         };
-        let noun = if kind == "api" { "API" } else { "domain" };
+        let noun = if kind == "api" { "API" } else { kind };
         let issue =
             Issue::error(codes::DECLARED_TWICE, file, format!("/{kind}"), format!("there are two {noun}s `{name}`"));
         self.issues.push(issue.at(span).help(format!("the first is in {}:{}", first.file, first.line)));

@@ -45,8 +45,8 @@ pub struct RouteConfig {
     /// The request validator's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_validator: Option<String>,
-    /// Where requests go, path appended: `http://orders:9000`, `https://api.example.com/v2`. Short for an `http_proxy`
-    /// integration; use either this or `integration`.
+    /// Where requests go, path appended: `http://orders:9000`, `https://api.example.com/v2`, or `upstream://orders/v2` for an
+    /// upstream's document. Short for an `http_proxy` integration; use either this or `integration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     /// What answers the route.

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::api::ApiConfig;
 use crate::domain::DomainConfig;
+use crate::upstream::UpstreamConfig;
 
-/// The JSON Schema (draft 2020-12) of a document under `apis/`: an API or a custom domain.
+/// The JSON Schema (draft 2020-12) of a document under `apis/`: an API, a custom domain or an upstream.
 ///
 /// Documents that `openapi:` or `swagger:` starts have schemas of their own. What needs more than one place of a document
 /// to be decided (names that refer to something, fields that exclude each other) is not in it.
@@ -16,11 +17,12 @@ pub fn json_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let api = generator.subschema_for::<ApiConfig>();
     let domain = generator.subschema_for::<DomainConfig>();
+    let upstream = generator.subschema_for::<UpstreamConfig>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Moongate configuration",
-        "description": "A document of a Moongate project: an API, or a custom domain.",
-        "oneOf": [api, domain],
+        "description": "A document of a Moongate project: an API, a custom domain, or an upstream.",
+        "oneOf": [api, domain, upstream],
         "$defs": generator.take_definitions(true),
     })
 }

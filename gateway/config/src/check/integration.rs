@@ -3,11 +3,12 @@
 use http::Method;
 
 use crate::check::api::{STATUS_MAX, STATUS_MIN};
-use crate::check::{Report, script, url};
-use crate::integration::{IntegrationConfig, IntegrationType, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+use crate::check::{Report, script, upstream, url};
+use crate::integration::{HttpVersion, IntegrationConfig, IntegrationType, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::issue::{codes, quote};
 use crate::project::Sources;
 use crate::source::pointer_to;
+use crate::upstream::reference;
 
 /// The lowest status whose answers HTTP APIs change (source: API Gateway, "Transform API requests and responses").
 const MAPPED_STATUS_MIN: i64 = 200;
@@ -24,6 +25,16 @@ pub(super) fn check(integration: &IntegrationConfig, pointer: &str, sources: &So
         let (low, high) = (TIMEOUT_MS_MIN.into(), TIMEOUT_MS_MAX.into());
         report.check_range(timeout_ms.into(), low, high, || format!("{pointer}/timeout_ms"));
     }
+    if let Some(timeouts) = &integration.timeouts {
+        upstream::check_timeouts(timeouts, &format!("{pointer}/timeouts"), report);
+    }
+    if let Some(retry) = &integration.retry {
+        upstream::check_retry(retry, &format!("{pointer}/retry"), report);
+    }
+    if let Some(tls) = &integration.tls {
+        upstream::check_tls(tls, &format!("{pointer}/tls"), report);
+    }
+    check_reference(integration, pointer, report);
     for (media_type, template) in &integration.request_templates {
         let pointer = pointer_to(&format!("{pointer}/request_templates"), media_type);
         script::check_template(template, &pointer, sources, report);
@@ -78,6 +89,18 @@ fn check_target(integration: &IntegrationConfig, pointer: &str, sources: &Source
             report.push(issue.help("`function: { file: lua/orders.lua }`, or `function: { lua: ... }`"));
         }
         None => {}
+    }
+}
+
+/// An upstream's document says how its targets are reached: the integration has no say in that.
+fn check_reference(integration: &IntegrationConfig, pointer: &str, report: &mut Report<'_>) {
+    if integration.uri.as_deref().and_then(reference).is_none() {
+        return;
+    }
+    let fields = [("tls", integration.tls.is_some()), ("http_version", integration.http_version != HttpVersion::Auto)];
+    for (field, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
+        let message = format!("`{field}` has no effect here: the upstream's document says it");
+        report.push(report.warning(codes::NO_EFFECT, format!("{pointer}/{field}"), message));
     }
 }
 

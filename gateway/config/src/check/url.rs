@@ -2,27 +2,52 @@
 
 use http::uri::{Authority, PathAndQuery};
 
+use crate::ids::UpstreamName;
+use crate::upstream::SCHEME;
+
 /// What a stage variable stands as in an address.
 const VARIABLE_START: &str = "${stageVariables.";
 
 /// Why a text is not the address of an upstream: an absolute `http` or `https` URL without user name and fragment, with
-/// `{name}` and `${stageVariables.name}` inside. Under AWS's habits (`is_aws`) any other `${name}` stands for itself.
+/// `{name}` and `${stageVariables.name}` inside; or `upstream://` with the name of an upstream's document and a path. Under AWS's
+/// habits (`is_aws`) any other `${name}` stands for itself.
 pub(super) fn check_upstream(text: &str, is_aws: bool) -> Result<(), String> {
     if is_aws && text.starts_with("${") && !text.starts_with(VARIABLE_START) {
         // All of it is filled in by a deployment that has not happened yet; compiling says so.
         return Ok(());
     }
     let plain = without_placeholders(text, is_aws)?;
-    let Some(rest) = strip_scheme(&plain) else {
-        return Err("it must start with `http://` or `https://`".to_owned());
+    let named = plain.strip_prefix(SCHEME);
+    let Some(rest) = named.or_else(|| strip_scheme(&plain)) else {
+        return Err("it must start with `http://` or `https://`, or with `upstream://`".to_owned());
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    check_authority(authority)?;
+    match named {
+        Some(_) => drop(UpstreamName::try_from(authority.to_owned())?),
+        None => check_authority(authority)?,
+    }
     if path.contains('#') {
         return Err("a fragment (`#...`) is never sent to an upstream".to_owned());
     }
     if !path.is_empty() && (path.bytes().any(|b| !b.is_ascii_graphic()) || path.parse::<PathAndQuery>().is_err()) {
         return Err("its path or query has characters that must be percent-encoded".to_owned());
+    }
+    Ok(())
+}
+
+/// Why a text is not a target of an upstream: `http`, `https`, `srv+http` or `srv+https` with a host and nothing behind it.
+pub(super) fn check_target(text: &str) -> Result<(), String> {
+    let (is_srv, plain) = text.strip_prefix("srv+").map_or((false, text), |plain| (true, plain));
+    let Some(authority) = strip_scheme(plain) else {
+        return Err("it must start with `http://`, `https://`, `srv+http://` or `srv+https://`".to_owned());
+    };
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#']) {
+        return Err("a target has no path; routes say it behind the upstream's name".to_owned());
+    }
+    check_authority(authority)?;
+    if is_srv && authority.contains(':') {
+        return Err("SRV records say the port".to_owned());
     }
     Ok(())
 }
@@ -127,6 +152,8 @@ mod tests {
             "https://{tenant}.example.com/",
             "http://h/$metadata",
             "http://h?q=1",
+            "upstream://orders/v2/{id}",
+            "upstream://${stageVariables.name}",
         ];
         for text in good {
             assert_eq!(check_upstream(text, false), Ok(()), "{text}");
@@ -154,9 +181,34 @@ mod tests {
             ("http://h/{}", "name"),
             ("http://h/${context.stage}", "placeholder"),
             ("http://h/{a b}", "name"),
+            ("upstream://", "name"),
+            ("upstream://Orders/v1", "name"),
+            ("upstream://orders:80/v1", "name"),
         ];
         for (text, why) in bad {
             let error = check_upstream(text, false).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn targets_are_hosts_without_a_path() {
+        for text in
+            ["http://10.0.0.1:9000", "https://a.example/", "http://[::1]:80", "srv+http://_http._tcp.orders.example"]
+        {
+            assert_eq!(check_target(text), Ok(()), "{text}");
+        }
+        let bad = [
+            ("orders:9000", "start with"),
+            ("http://orders/v1", "path"),
+            ("http://", "host"),
+            ("http://u@h", "password"),
+            ("http://h:0", "port"),
+            ("srv+http://_http._tcp.h:80", "port"),
+            ("http://${stageVariables.h}", "host"),
+        ];
+        for (text, why) in bad {
+            let error = check_target(text).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
         }
     }

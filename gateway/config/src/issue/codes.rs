@@ -46,14 +46,14 @@ codes! {
         one cause often stands behind many of them.";
     /// The document is of no kind we know.
     UNKNOWN_DOCUMENT = "E004": "Every file under `apis/` must be a mapping with one of these keys at its top: `api:` for an \
-        API in Moongate's own format, `domain:` for a custom domain, `openapi:` or `swagger:` for an OpenAPI description.";
+        API in Moongate's own format, `domain:` for a custom domain, `upstream:` for an upstream, `openapi:` or `swagger:` for an OpenAPI description.";
     /// Nothing to load.
     EMPTY_PROJECT = "E005": "The project declares nothing. Its documents are looked for in `apis/` (files that end in \
         `.yaml`, `.yml` or `.json`, in folders below it too) and, next to that folder, in files that end in `.openapi.yaml`, \
         `.openapi.yml` or `.openapi.json`.";
     /// Two documents declare the same thing.
-    DECLARED_TWICE = "E006": "Two documents declare an API with the same id, or a domain with the same name. Ids and domain \
-        names are addresses, so each can lead to one place only. The help names the first document.";
+    DECLARED_TWICE = "E006": "Two documents declare an API with the same id, or a domain or upstream with the same name. Ids \
+        and names are addresses, so each can lead to one place only. The help names the first document.";
     /// A value of the wrong type.
     WRONG_TYPE = "E010": "A value has another type than its field: a text where a number belongs, a single value where a \
         list belongs. In YAML an unquoted `1.0`, `true` or `null` is a number, a truth value or nothing; in quotes it is \
@@ -73,7 +73,7 @@ codes! {
     REFUSED_VALUE = "E016": "The value has the right type but not the right form; the message says which form it must have.";
     /// A name that refers to nothing.
     UNKNOWN_NAME = "E020": "The name refers to something that is not declared: an authorizer, a model, a request validator, \
-        a stage, an API. Names are case-sensitive. A route without an authorizer says `authorizer: none`.";
+        a stage, an API, an upstream. Names are case-sensitive. A route without an authorizer says `authorizer: none`.";
     /// Two routes that match the same requests.
     SAME_ROUTE = "E021": "Two routes of an API match exactly the same requests: the same method, and paths that differ at \
         most in the names of their parameters (`/orders/{id}` and `/orders/{order}`). Only one could ever answer.";
@@ -94,7 +94,8 @@ codes! {
     FIELD_NEEDED = "E026": "An integration or authorizer of this type cannot work without the named field.";
     /// Not an address of an upstream.
     BAD_URL = "E027": "An upstream is an absolute `http://` or `https://` URL with a host and without user name or fragment. \
-        `{name}` stands for a mapped path parameter and `${stageVariables.name}` for a stage variable.";
+        `{name}` stands for a mapped path parameter and `${stageVariables.name}` for a stage variable. `upstream://NAME` and a \
+        path lead to the upstream that a document `upstream: NAME` declares. A target of such a document has no path.";
     /// A number out of its range.
     OUT_OF_RANGE = "E028": "The number is outside of the range that the field allows; the message names the range.";
     /// Cross-origin rules that browsers refuse.
