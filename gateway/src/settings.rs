@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use moongate_config::{Issue, Sources, decode, source};
 use moongate_lua::Limits as ScriptLimits;
-use moongate_proxy::Limits;
+use moongate_proxy::{Limits, ResolverOptions};
 use serde::Deserialize;
 
 /// The file settings stand in, at the project's root.
@@ -17,6 +17,9 @@ pub(crate) const FILE: &str = "moongate.yaml";
 
 /// How long requests under way are waited for when the process is told to end.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// Most often that all name servers are tried for one name.
+const RESOLVER_ATTEMPTS_MAX: u32 = 10;
 
 /// Settings that flags and environment variables can give.
 #[derive(Args, Debug, Default)]
@@ -75,6 +78,7 @@ struct SettingsFile {
     drain_seconds: Option<u32>,
     limits: LimitsFile,
     scripts: ScriptsFile,
+    resolver: ResolverFile,
 }
 
 /// The TLS listener.
@@ -115,6 +119,20 @@ struct ScriptsFile {
     memory_bytes: Option<u32>,
 }
 
+/// How names of upstreams are resolved.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ResolverFile {
+    servers: Vec<SocketAddr>,
+    hosts_file: Option<PathBuf>,
+    resolv_conf: Option<PathBuf>,
+    timeout_ms: Option<u32>,
+    attempts: Option<u32>,
+    ttl_min_ms: Option<u32>,
+    ttl_max_ms: Option<u32>,
+    negative_ttl_max_ms: Option<u32>,
+}
+
 /// Settings of one process, from all sources.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
@@ -126,6 +144,7 @@ pub(crate) struct Settings {
     pub(crate) drain: Duration,
     pub(crate) limits: Limits,
     pub(crate) scripts: ScriptLimits,
+    pub(crate) resolver: ResolverOptions,
 }
 
 impl Settings {
@@ -160,6 +179,7 @@ impl Settings {
             drain: file.drain_seconds.map_or(DRAIN, |seconds| Duration::from_secs(seconds.into())),
             limits: limits(&file.limits),
             scripts: scripts(&file.scripts),
+            resolver: resolver(file.resolver, root),
         })
     }
 }
@@ -188,6 +208,21 @@ fn limits(file: &LimitsFile) -> Limits {
         head_bytes_max: file.head_bytes_max.map_or(default.head_bytes_max, |bytes| bytes as usize),
         connections_max: file.connections_max.map_or(default.connections_max, |count| count as usize),
         streams_max: file.streams_max.unwrap_or(default.streams_max),
+    }
+}
+
+fn resolver(file: ResolverFile, root: &Path) -> ResolverOptions {
+    let default = ResolverOptions::default();
+    let millis = |value: Option<u32>, default| value.map_or(default, |value| Duration::from_millis(value.into()));
+    ResolverOptions {
+        servers: file.servers,
+        hosts_file: file.hosts_file.map_or(default.hosts_file, |path| root.join(path)),
+        resolv_conf: file.resolv_conf.map_or(default.resolv_conf, |path| root.join(path)),
+        timeout: millis(file.timeout_ms, default.timeout),
+        attempts: file.attempts.unwrap_or(default.attempts).clamp(1, RESOLVER_ATTEMPTS_MAX),
+        ttl_min: millis(file.ttl_min_ms, default.ttl_min),
+        ttl_max: millis(file.ttl_max_ms, default.ttl_max),
+        negative_ttl_max: millis(file.negative_ttl_max_ms, default.negative_ttl_max),
     }
 }
 

@@ -52,9 +52,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 const ANY: &[&str] = &["*"];
 
 /// Libraries, by the start of their names, and who alone may name them.
-const OUTSIDE: [(&[&str], &[&str]); 7] = [
+const OUTSIDE: [(&[&str], &[&str]); 8] = [
     (&["pingora"], &["moongate-proxy", "moongate"]),
     (&["hyper"], &["moongate-function", "moongate-proxy", "moongate-tests"]),
+    (&["h2"], &["moongate-proxy", "moongate-tests"]),
     (&["mlua"], &["moongate-lua"]),
     (&["redis"], &["moongate-state"]),
     (&["sqlx", "rusqlite", "tokio-postgres", "postgres", "diesel", "sea-orm"], &["moongate-admin-store"]),

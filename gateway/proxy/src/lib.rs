@@ -20,3 +20,4 @@ mod listeners;
 
 pub use downstream::{Engine, Limits, Listener};
 pub use server::{Addresses, Listen, Options, Server, ServerError};
+pub use upstream::ResolverOptions;

@@ -23,6 +23,7 @@ use crate::downstream::{Engine, Limits, Listener, Shared};
 use crate::health::{self, Health};
 use crate::listeners::{self, Reserved};
 use crate::tls::{Certificates, TlsError};
+use crate::upstream::{Fleet, ResolverOptions};
 
 /// How often a draining process looks whether requests are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -65,6 +66,9 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
+    /// A thread cannot be started.
+    #[error("the thread that looks after upstreams cannot be started")]
+    Thread(#[source] std::io::Error),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -84,6 +88,8 @@ pub struct Options {
     pub listener: Listener,
     /// Where snapshots are published.
     pub published: Arc<Published>,
+    /// How names of upstreams are resolved.
+    pub resolver: ResolverOptions,
     /// Ends the process, when it was told to and has drained.
     pub end: fn(),
 }
@@ -127,7 +133,10 @@ impl Server {
     pub fn run(self, options: Options) -> Result<(), ServerError> {
         let (drain, draining) = watch::channel(false);
         let workers = options.workers.max(1);
+        let fleet =
+            Fleet::start(options.resolver, workers, Arc::clone(&options.published)).map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
+            fleet,
             published: options.published,
             behaviour: options.behaviour,
             limits: options.limits,

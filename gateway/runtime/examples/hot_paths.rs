@@ -20,7 +20,8 @@ use moongate_exchange::{Body, Connection, Exchange, IntegrationFacts, Request, R
 use moongate_policy::LocalSecrets;
 use moongate_runtime::compile::Compiler;
 use moongate_runtime::pipeline::{self, Behaviour};
-use moongate_runtime::{Snapshot, Upstream, UpstreamError, Upstreams};
+use moongate_runtime::plan::CallPlan;
+use moongate_runtime::{Snapshot, UpstreamError, Upstreams};
 
 /// How often each path is taken while it is counted. Enough that what happens once (growing a buffer) does not show.
 const TIMES: u32 = 200;
@@ -134,8 +135,9 @@ struct Immediate {
 impl Upstreams for Immediate {
     async fn send(
         &self,
-        _upstream: &Arc<Upstream>,
+        _call: &CallPlan,
         request: Request,
+        _hash: Option<u64>,
         _deadline: Instant,
         facts: &mut IntegrationFacts,
     ) -> Result<Response, UpstreamError> {

@@ -15,10 +15,10 @@ use moongate_exchange::{Body, Connection, Exchange, Headers, IntegrationFacts, R
 use serde::Serialize;
 
 use crate::pipeline::{self, Behaviour};
-use crate::plan::SitePlan;
+use crate::plan::{CallPlan, SitePlan};
 use crate::recorder::{Recorder, StageTrace};
 use crate::snapshot::Snapshot;
-use crate::upstream::{Upstream, UpstreamError, Upstreams};
+use crate::upstream::{UpstreamError, Upstreams};
 
 /// Most of an answer's body that is kept, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -178,8 +178,9 @@ pub struct Unasked;
 impl Upstreams for Unasked {
     async fn send(
         &self,
-        _upstream: &Arc<Upstream>,
+        _call: &CallPlan,
         _request: Request,
+        _hash: Option<u64>,
         _deadline: Instant,
         facts: &mut IntegrationFacts,
     ) -> Result<Response, UpstreamError> {

@@ -15,7 +15,7 @@ pub mod snapshot;
 pub mod upstream;
 
 pub use snapshot::{Published, Snapshot};
-pub use upstream::{Upstream, UpstreamError, Upstreams};
+pub use upstream::{Upstream, UpstreamError, UpstreamTls, Upstreams};
 
 /// Tells that this thread is worker number `index` from now on: it uses that worker's virtual machines.
 pub fn enter_worker(index: usize) {

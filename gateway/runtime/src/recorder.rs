@@ -204,9 +204,7 @@ impl Record for Recorder {
                 None => self.message_body("Method request body before transformations", &exchange.request.body),
             },
             Event::UpstreamRequest(upstream, request) => {
-                let scheme = if upstream.tls.is_some() { "https" } else { "http" };
-                let authority = String::from_utf8_lossy(upstream.authority.as_bytes());
-                self.line(format!("Endpoint request URI: {scheme}://{authority}{}", request.target));
+                self.line(format!("Endpoint request URI: {upstream}{}", request.target));
                 self.line(format!("Endpoint request method: {}", request.method));
                 self.headers("Endpoint request headers", &request.headers);
                 self.message_body("Endpoint request body after transformations", &request.body);

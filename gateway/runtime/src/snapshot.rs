@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use moongate_exchange::Exchange;
+use tokio::sync::watch;
 
 use crate::plan::SitePlan;
 
@@ -45,17 +46,27 @@ pub struct DomainMapping {
 
 /// The place where the newest snapshot is.
 #[derive(Debug, Default)]
-pub struct Published(ArcSwap<Snapshot>);
+pub struct Published {
+    newest: ArcSwap<Snapshot>,
+    revision: watch::Sender<u64>,
+}
 
 impl Published {
     /// The newest snapshot.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.newest.load_full()
     }
 
     /// Replaces the snapshot. Requests under way keep theirs; the old one goes when the last of them ends.
     pub fn store(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        let revision = snapshot.revision;
+        self.newest.store(Arc::new(snapshot));
+        self.revision.send_replace(revision);
+    }
+
+    /// Hears of every new snapshot's revision.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
 use moongate_lua::Limits;
-use moongate_proxy::upstream::Pool;
-use moongate_runtime::Snapshot;
+use moongate_proxy::ResolverOptions;
+use moongate_proxy::upstream::{Fleet, Pool};
 use moongate_runtime::invocation::{Call, Invocation, Unasked, invoke};
+use moongate_runtime::{Published, Snapshot};
 
 use crate::cli::INVALID_CONFIGURATION;
 use crate::follow::{Loaded, Loader};
@@ -109,12 +111,14 @@ fn test(arguments: Test) -> anyhow::Result<ExitCode> {
     let call = call(&arguments, snapshot)?;
     let (api, target, method) = (call.api.clone(), call.target.clone(), call.method.clone());
     moongate_runtime::enter_worker(0);
+    let fleet = Fleet::start(ResolverOptions::default(), 1, Arc::new(Published::default()))?;
+    let upstreams = Pool::new(fleet, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let invocation = runtime.block_on(async {
         if arguments.dry_run {
             invoke(snapshot, &Unasked, call).await
         } else {
-            invoke(snapshot, &Pool::new(), call).await
+            invoke(snapshot, &upstreams, call).await
         }
     })?;
     match arguments.format {

@@ -61,6 +61,7 @@ impl Proxy {
             drain: settings.drain,
             listener: access_log::listener(access_log)?,
             published,
+            resolver: settings.resolver.clone(),
             end: || std::process::exit(0),
         };
         std::thread::Builder::new().name("start".to_owned()).spawn(move || {

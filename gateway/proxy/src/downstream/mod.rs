@@ -27,7 +27,7 @@ use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::sync::watch;
 
-use crate::upstream::Pool;
+use crate::upstream::{Fleet, Pool};
 
 /// What a client may take of a worker's time and memory.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Hears about finished requests.
     pub listener: Listener,
+    /// What is known about upstreams.
+    pub fleet: Arc<Fleet>,
     /// Becomes true when the process drains: connections end after the request they are in.
     pub draining: watch::Receiver<bool>,
     /// Requests under way, over all workers.
@@ -96,7 +98,8 @@ pub struct Engine {
 impl Engine {
     /// The engine of worker number `worker`.
     pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
-        Self { shared, pool: Pool::new(), worker, sweeper: OnceLock::new() }
+        let pool = Pool::new(Arc::clone(&shared.fleet), worker);
+        Self { shared, pool, worker, sweeper: OnceLock::new() }
     }
 }
 

@@ -1,133 +1,243 @@
-//! Kept connections of one worker.
+//! One worker's way to upstreams: connections that are kept, and new ones.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use hyper::client::conn::http2::SendRequest;
-use moongate_exchange::Body;
+use foldhash::fast::RandomState;
+use moongate_config::integration::HttpVersion;
+use moongate_runtime::{Upstream, UpstreamError};
 use parking_lot::Mutex;
-use pingora_core::connectors::TransportConnector;
+use tokio::sync::{Notify, watch};
 
+use crate::upstream::connect::{Connected, Connector};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::fleet::Fleet;
 use crate::upstream::h1::H1;
-use crate::upstream::resolve::Resolver;
+use crate::upstream::h2::{H2, Streaming};
+use crate::upstream::state::State;
 
-/// How long a connection is kept without use. Below the 60 to 75 seconds after which most servers close it, so that most
-/// connections are closed by us and not under a request.
-const IDLE: Duration = Duration::from_secs(50);
-
-/// Most connections kept per upstream and worker. A pool smaller than the concurrency costs a connection per request.
-const KEPT_MAX: usize = 512;
-
-/// How often connections that nobody takes are looked through.
+/// How often connections that nobody takes are looked through, at most and at least.
 const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP_MIN: Duration = Duration::from_millis(20);
 
-/// Connections of one worker that wait for a request, and what makes new ones. Clones are the same pool.
-#[derive(Clone, Default)]
+/// One worker's way to upstreams. Clones are the same one.
+///
+/// Connections never leave their thread; what is known about addresses is shared by all workers.
+#[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
-/// The lock is taken by one thread only and never across a wait.
 struct Inner {
-    idle: Mutex<HashMap<u64, Idle>>,
-    connector: TransportConnector,
-    resolver: Resolver,
+    worker: usize,
+    fleet: Arc<Fleet>,
+    connector: Connector,
+    /// Upstreams that this worker has used. The lock is taken by one thread only.
+    states: Mutex<HashMap<u64, Arc<State>, RandomState>>,
+    /// Wakes the sweep when there is one more of them.
+    added: Notify,
 }
 
-#[derive(Default)]
-struct Idle {
-    /// Used last, taken first: the others may rest and be closed.
-    h1: Vec<(Instant, H1)>,
-    h2: Option<SendRequest<Body>>,
+/// A connection for a request.
+pub(super) enum Acquired {
+    H1(H1),
+    H2(H2, Streaming),
 }
 
 impl Pool {
-    /// An empty pool.
-    pub fn new() -> Self {
-        Self::default()
+    /// The pool of worker number `worker`.
+    pub fn new(fleet: Arc<Fleet>, worker: usize) -> Self {
+        let states = Mutex::default();
+        Self(Arc::new(Inner { worker, fleet, connector: Connector::default(), states, added: Notify::new() }))
     }
 
-    /// What makes connections.
-    pub(super) fn connector(&self) -> &TransportConnector {
-        &self.0.connector
+    /// What is known about an upstream.
+    pub(super) fn state(&self, upstream: &Arc<Upstream>) -> Arc<State> {
+        let mut states = self.0.states.lock();
+        if let Some(known) = states.get(&upstream.id) {
+            return Arc::clone(known);
+        }
+        let state = self.0.fleet.state(upstream);
+        states.insert(upstream.id, Arc::clone(&state));
+        drop(states);
+        self.0.added.notify_one();
+        state
     }
 
-    /// What finds addresses.
-    pub(super) fn resolver(&self) -> &Resolver {
-        &self.0.resolver
+    /// Where a connection goes back to.
+    pub(super) fn home(&self, state: &Arc<State>) -> Home {
+        Home { state: Arc::clone(state), worker: Some(self.0.worker) }
     }
 
-    /// A kept HTTP/1 connection that is still open as far as one can see without waiting.
-    pub(super) fn take_h1(&self, upstream: u64) -> Option<H1> {
+    /// A connection to an address (or to another address of the same name): a kept one if there is, else a new one.
+    ///
+    /// # Errors
+    ///
+    /// When there can be none.
+    pub(super) async fn acquire(
+        &self,
+        state: &State,
+        endpoint: &Arc<Endpoint>,
+        limit: Duration,
+    ) -> Result<(Arc<Endpoint>, Acquired), UpstreamError> {
+        let worker = self.0.worker;
         loop {
-            let (since, mut kept) = self.0.idle.lock().get_mut(&upstream)?.h1.pop()?;
-            if since.elapsed() < IDLE && kept.is_open() {
+            let opening = match self.look(state, endpoint) {
+                Look::Kept(kept) => return Ok((Arc::clone(endpoint), kept)),
+                Look::Opening(mut opening) => {
+                    // Made, or failed: either way it is time to look again.
+                    let _ = opening.changed().await;
+                    continue;
+                }
+                Look::Open(opening) => opening,
+            };
+            // Nothing but a permit and the connection is waited for while others wait for us.
+            let Some(permit) = state.place(endpoint, worker).await? else { continue };
+            let (reached, connected) = self.0.connector.connect(state, endpoint, limit, Some(permit)).await?;
+            let mut shelf = reached.shelf(worker).lock();
+            let acquired = match connected {
+                Connected::H1(fresh) => {
+                    shelf.speaks_h2 = Some(false);
+                    Acquired::H1(fresh)
+                }
+                Connected::H2(shared) => {
+                    let streaming = shared.reserve();
+                    shelf.keep_h2(shared.clone());
+                    Acquired::H2(shared, streaming)
+                }
+            };
+            drop(shelf);
+            drop(opening);
+            return Ok((reached, acquired));
+        }
+    }
+
+    /// A new connection that shares nothing with any other, for what must not meet a stale one.
+    pub(super) async fn fresh(
+        &self,
+        state: &State,
+        endpoint: &Arc<Endpoint>,
+        limit: Duration,
+    ) -> Result<(Arc<Endpoint>, Acquired), UpstreamError> {
+        // The kept ones may be as stale as the one that failed; what is left of them is closed by the sweep.
+        let Some(permit) = state.place(endpoint, self.0.worker).await? else {
+            return self.acquire(state, endpoint, limit).await;
+        };
+        let (reached, connected) = self.0.connector.connect(state, endpoint, limit, Some(permit)).await?;
+        let acquired = match connected {
+            Connected::H1(fresh) => Acquired::H1(fresh),
+            Connected::H2(shared) => {
+                let streaming = shared.reserve();
+                reached.shelf(self.0.worker).lock().keep_h2(shared.clone());
+                Acquired::H2(shared, streaming)
+            }
+        };
+        Ok((reached, acquired))
+    }
+
+    fn look(&self, state: &State, endpoint: &Arc<Endpoint>) -> Look {
+        let worker = self.0.worker;
+        let mut shelf = endpoint.shelf(worker).lock();
+        while let Some(mut kept) = shelf.take_h1(state.spec.pool.idle) {
+            if kept.is_open() {
                 kept.is_reused = true;
-                return Some(kept);
+                return Look::Kept(Acquired::H1(kept));
             }
         }
-    }
-
-    /// Keeps an HTTP/1 connection whose last exchange is complete.
-    pub(super) fn keep_h1(&self, upstream: u64, connection: H1) {
-        let mut idle = self.0.idle.lock();
-        let kept = &mut idle.entry(upstream).or_default().h1;
-        if kept.len() < KEPT_MAX {
-            kept.push((Instant::now(), connection));
+        let may_be_h2 = match state.spec.version {
+            HttpVersion::Http11 => return Look::Open(None),
+            HttpVersion::Http2 => true,
+            // Without TLS nothing but prior knowledge leads to HTTP/2 (RFC 9113 section 3.1).
+            HttpVersion::Auto => state.spec.targets[endpoint.target].tls.is_some() && shelf.speaks_h2 != Some(false),
+        };
+        if !may_be_h2 {
+            return Look::Open(None);
         }
-    }
-
-    /// The HTTP/2 connection to an upstream, if there is one that takes requests.
-    pub(super) fn h2(&self, upstream: u64) -> Option<SendRequest<Body>> {
-        let mut idle = self.0.idle.lock();
-        let kept = &mut idle.get_mut(&upstream)?.h2;
-        if kept.as_ref().is_some_and(SendRequest::is_closed) {
-            *kept = None;
+        if let Some(shared) = shelf.h2() {
+            let streaming = shared.reserve();
+            return Look::Kept(Acquired::H2(shared, streaming));
         }
-        kept.clone()
-    }
-
-    /// Shares an HTTP/2 connection.
-    pub(super) fn keep_h2(&self, upstream: u64, sender: SendRequest<Body>) {
-        self.0.idle.lock().entry(upstream).or_default().h2 = Some(sender);
+        if let Some(opening) = &shelf.opening {
+            return Look::Opening(opening.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        shelf.opening = Some(receiver);
+        Look::Open(Some(Opening { endpoint: Arc::clone(endpoint), worker, _sender: sender }))
     }
 
     /// Closes connections that were not used for long, or that their upstream has closed. Runs until dropped.
     pub async fn sweep(&self) {
         loop {
-            tokio::time::sleep(SWEEP).await;
-            let mut closed = Vec::new();
-            {
-                let mut idle = self.0.idle.lock();
-                for kept in idle.values_mut() {
-                    let (keep, drop): (Vec<_>, Vec<_>) = kept
-                        .h1
-                        .drain(..)
-                        .map(|(since, mut kept)| (since.elapsed() < IDLE && kept.is_open(), since, kept))
-                        .partition(|(is_open, ..)| *is_open);
-                    kept.h1 = keep.into_iter().map(|(_, since, kept)| (since, kept)).collect();
-                    closed.extend(drop);
-                    if kept.h2.as_ref().is_some_and(SendRequest::is_closed) {
-                        kept.h2 = None;
-                    }
-                }
-                idle.retain(|_, kept| !kept.h1.is_empty() || kept.h2.is_some());
+            let states: Vec<Arc<State>> = self.0.states.lock().values().cloned().collect();
+            let shortest = states.iter().map(|state| state.spec.pool.idle / 2).min().unwrap_or(SWEEP);
+            tokio::select! {
+                () = tokio::time::sleep(shortest.clamp(SWEEP_MIN, SWEEP)) => {}
+                () = self.0.added.notified() => continue,
             }
-            // Closing sockets is work of its own: outside the lock.
-            drop(closed);
+            for state in &states {
+                for endpoint in &state.endpoints().list {
+                    let closed = endpoint.shelf(self.0.worker).lock().sweep(state.spec.pool.idle);
+                    // Closing sockets is work of its own: outside the lock.
+                    drop(closed);
+                }
+            }
+            let mut known = self.0.states.lock();
+            known.retain(|_, state| state.is_wanted());
+            let is_alive = |upstream| known.contains_key(&upstream);
+            self.0.connector.forget(is_alive);
         }
     }
 }
 
-impl Default for Inner {
-    fn default() -> Self {
-        Self { idle: Mutex::default(), connector: TransportConnector::new(None), resolver: Resolver::default() }
+enum Look {
+    Kept(Acquired),
+    /// Somebody makes one that can be shared.
+    Opening(watch::Receiver<()>),
+    /// One has to be made; others wait for it if it may be shared.
+    Open(Option<Opening>),
+}
+
+/// An HTTP/2 connection in the making. Whoever waits for it looks again when this is dropped.
+struct Opening {
+    endpoint: Arc<Endpoint>,
+    worker: usize,
+    _sender: watch::Sender<()>,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.endpoint.shelf(self.worker).lock().opening = None;
     }
 }
 
-/// Polls a future once without waiting for it.
-pub(super) fn poll_now<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+/// Where a connection goes back to.
+pub(super) struct Home {
+    state: Arc<State>,
+    /// `None` for a connection that is not kept.
+    worker: Option<usize>,
+}
+
+impl Home {
+    /// For a connection that is used once.
+    pub(super) fn none(state: &Arc<State>) -> Self {
+        Self { state: Arc::clone(state), worker: None }
+    }
+
+    /// Keeps a connection whose last exchange is complete, or hands it to a request that waits for one.
+    pub(super) fn keep(&self, endpoint: &Endpoint, connection: H1) {
+        let Some(worker) = self.worker.filter(|_| !endpoint.is_gone.load(Ordering::Relaxed)) else { return };
+        let mut shelf = endpoint.shelf(worker).lock();
+        if self.state.is_short_of_connections() {
+            if shelf.waiters == 0 {
+                // Somebody on another worker, or for another address, waits for its place.
+                drop(shelf);
+                drop(connection);
+                return;
+            }
+            shelf.keep_h1(connection, usize::MAX);
+            shelf.returned.notify_one();
+            return;
+        }
+        shelf.keep_h1(connection, self.state.spec.pool.idle_max as usize);
+    }
 }

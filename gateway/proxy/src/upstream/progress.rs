@@ -18,6 +18,8 @@ struct Progress {
     is_sent: AtomicBool,
     /// Some of it was taken since this was last cleared.
     has_moved: AtomicBool,
+    /// The upstream would take more, and the client has not sent it yet.
+    waits_for_client: AtomicBool,
 }
 
 impl Upload {
@@ -32,9 +34,14 @@ impl Upload {
         Some(Self(progress))
     }
 
-    /// Whether it is not over, and some of it was sent since this was last asked.
-    pub(super) fn has_moved(&self) -> bool {
-        !self.0.is_sent.load(Ordering::Relaxed) && self.0.has_moved.swap(false, Ordering::Relaxed)
+    /// Whether all of it was taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether some of it was taken since this was last asked, or it is the client who is waited for.
+    pub(super) fn goes_on(&self) -> bool {
+        self.0.has_moved.swap(false, Ordering::Relaxed) || self.0.waits_for_client.load(Ordering::Relaxed)
     }
 }
 
@@ -49,7 +56,9 @@ impl HttpBody for Watched {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.progress.waits_for_client.store(polled.is_pending(), Ordering::Relaxed);
+        let frame = ready!(polled);
         self.progress.has_moved.store(true, Ordering::Relaxed);
         if frame.is_none() || self.body.is_end_stream() {
             self.progress.is_sent.store(true, Ordering::Relaxed);

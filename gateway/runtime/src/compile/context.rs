@@ -5,6 +5,7 @@ use moongate_config::{ApiConfig, Issue};
 use moongate_lua::Limits;
 use moongate_policy::Secrets;
 
+use crate::compile::upstream::Documents;
 use crate::compile::uri::Interner;
 
 /// Everything that compiling one API needs, and where it reports problems.
@@ -14,6 +15,7 @@ pub(super) struct ApiContext<'a> {
     pub(super) sources: &'a Sources,
     pub(super) secrets: &'a dyn Secrets,
     pub(super) upstreams: &'a mut Interner,
+    pub(super) documents: &'a Documents,
     pub(super) limits: Limits,
     pub(super) workers: usize,
     pub(super) issues: &'a mut Vec<Issue>,

@@ -1,27 +1,24 @@
 //! Integrations.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use indexmap::IndexMap;
 use moongate_config::integration::{
-    HttpVersion, IntegrationConfig, IntegrationType, PassthroughBehavior, PayloadFormat, TIMEOUT_MS_MAX,
+    IntegrationConfig, IntegrationType, PassthroughBehavior, PayloadFormat, TIMEOUT_MS_MAX,
 };
 use moongate_config::script::TemplateConfig;
-use moongate_config::upstream::UpstreamTlsConfig;
 use moongate_config::{Compat, Protocol};
 use moongate_lua::Kind;
 
 use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
-use crate::compile::{expression, response, uri};
+use crate::compile::{expression, response, upstream, uri};
 use crate::plan::{
     Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, Responses, TemplatePlan,
     TemplateSet, UriPlan,
 };
-use crate::upstream::{Upstream, UpstreamTls};
 
 type Variables = IndexMap<String, String>;
 
@@ -33,7 +30,7 @@ pub(super) fn shorthand(
     pointer: &str,
 ) -> Option<IntegrationPlan> {
     let text = uri::with_variables(text, variables);
-    let (upstream, rest) = upstream(cx, &text, None, HttpVersion::Auto, pointer)?;
+    let (call, rest) = upstream::call(cx, &text, None, pointer)?;
     if rest.contains(['?', '#', '{']) {
         cx.error_help(
             "E102",
@@ -44,7 +41,7 @@ pub(super) fn shorthand(
         return None;
     }
     Some(IntegrationPlan::HttpProxy(HttpPlan {
-        upstream,
+        call: Box::new(call),
         uri: UriPlan::Append(rest.trim_end_matches('/').into()),
         method: None,
         parameters: Box::default(),
@@ -156,10 +153,10 @@ fn http(
     pointer: &str,
 ) -> Option<HttpPlan> {
     let text = uri::with_variables(config.uri.as_deref()?, variables);
-    let (upstream, rest) = upstream(cx, &text, config.tls.as_ref(), config.http_version, &child(pointer, "uri"))?;
+    let (call, rest) = upstream::call(cx, &text, Some(config), &child(pointer, "uri"))?;
     let parameters = parameters(cx, config, variables, pointer)?;
     Some(HttpPlan {
-        upstream,
+        call: Box::new(call),
         uri: UriPlan::Template(uri::template(&rest)),
         method: method(cx, config.method.as_deref(), &child(pointer, "method"))?,
         refused_field: refused_field(&parameters, cx.api.compat == Compat::Aws, false),
@@ -259,53 +256,4 @@ pub(super) fn templates(scripts: &Scripts, configs: &IndexMap<String, TemplateCo
     }
     set.by_type = by_type.into();
     set
-}
-
-fn upstream(
-    cx: &mut ApiContext<'_>,
-    text: &str,
-    tls: Option<&UpstreamTlsConfig>,
-    version: HttpVersion,
-    pointer: &str,
-) -> Option<(Arc<Upstream>, String)> {
-    let url = match uri::split(text) {
-        Ok(url) => url,
-        Err(message) => {
-            cx.error("E102", pointer, message);
-            return None;
-        }
-    };
-    let tls = if url.is_tls { Some(trust(cx, tls, url.host, pointer)?) } else { None };
-    let key = uri::Key { host: url.host.to_ascii_lowercase().into(), port: url.port, tls, version };
-    Some((cx.upstreams.get(key), url.rest.to_owned()))
-}
-
-fn trust(
-    cx: &mut ApiContext<'_>,
-    config: Option<&UpstreamTlsConfig>,
-    host: &str,
-    pointer: &str,
-) -> Option<UpstreamTls> {
-    let Some(config) = config else {
-        return Some(UpstreamTls { server_name: host.into(), ca_pem: None, accepts_any_certificate: false });
-    };
-    let ca_pem = match &config.ca_file {
-        None => None,
-        Some(file) => match cx.sources.files.get(file).filter(|text| text.contains("-----BEGIN CERTIFICATE-----")) {
-            Some(text) => Some(Arc::from(text.as_bytes())),
-            None => {
-                cx.error(
-                    "E104",
-                    pointer,
-                    format!("`{file}` is missing from the project or holds no certificate in PEM form"),
-                );
-                return None;
-            }
-        },
-    };
-    Some(UpstreamTls {
-        server_name: config.server_name.as_deref().unwrap_or(host).into(),
-        ca_pem,
-        accepts_any_certificate: config.insecure_skip_verification,
-    })
 }

@@ -14,6 +14,7 @@ mod response;
 mod route;
 mod scripts;
 mod site;
+mod upstream;
 mod uri;
 
 use std::collections::HashMap;
@@ -39,7 +40,11 @@ pub const CODES: &[(&str, &str)] = &[
         from 1 to 65535.",
     ),
     ("E103", "A regular expression cannot be used, or is too large when compiled."),
-    ("E104", "A file that an upstream's trust names is missing or holds no certificate in PEM form."),
+    (
+        "E104",
+        "A file that an upstream's trust names is missing or holds no certificate in PEM form, or the key of a client's \
+        certificate cannot be had.",
+    ),
     ("E105", "A header name or value cannot be sent."),
     ("E109", "The settings of a plugin do not fit its schema, or the plugin itself cannot be used."),
     (
@@ -53,6 +58,7 @@ pub const CODES: &[(&str, &str)] = &[
         case, nothing encoded that needs no encoding, characters beyond ASCII encoded.",
     ),
     ("E111", "There is no plugin of that name."),
+    ("E114", "A URL `upstream://NAME` leads to no upstream's document once stage variables are filled in."),
     ("E108", "A path template has more segments than a route can have."),
     ("L001", "A Lua script does not compile."),
     ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
@@ -93,6 +99,7 @@ impl Compiler {
     pub fn compile(&mut self, project: &Project, revision: u64) -> Outcome {
         let mut issues = Vec::new();
         let mut snapshot = Snapshot { revision, ..Snapshot::default() };
+        let documents = upstream::documents(project, &*self.secrets, &mut self.upstreams, &mut issues);
         for declared in &project.apis {
             let mut cx = ApiContext {
                 file: &declared.file,
@@ -100,6 +107,7 @@ impl Compiler {
                 sources: &project.sources,
                 secrets: &*self.secrets,
                 upstreams: &mut self.upstreams,
+                documents: &documents,
                 limits: self.limits,
                 workers: self.workers,
                 issues: &mut issues,
@@ -112,6 +120,7 @@ impl Compiler {
             let mappings = domain(&declared.config, &snapshot.apis);
             snapshot.domains.insert(declared.config.domain.to_ascii_lowercase().into(), mappings);
         }
+        drop(documents);
         self.upstreams.forget_unused();
         let is_refused = issues.iter().any(Issue::is_error);
         Outcome { snapshot: (!is_refused).then_some(snapshot), issues }

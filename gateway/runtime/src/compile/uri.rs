@@ -3,26 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use http::HeaderValue;
 use indexmap::IndexMap;
-use moongate_config::integration::HttpVersion;
 
 use crate::plan::UriPart;
-use crate::upstream::{self, Upstream, UpstreamTls};
+use crate::upstream::{self, Upstream, UpstreamSpec};
 
 /// Upstreams by what distinguishes them, so that an upstream that did not change keeps its id, and with it its connections,
 /// when a configuration is compiled again.
 #[derive(Default)]
-pub(super) struct Interner(HashMap<Key, Weak<Upstream>>);
-
-/// Everything that decides whom a connection reaches and how far it is trusted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) host: Box<str>,
-    pub(super) port: u16,
-    pub(super) tls: Option<UpstreamTls>,
-    pub(super) version: HttpVersion,
-}
+pub(super) struct Interner(HashMap<UpstreamSpec, Weak<Upstream>>);
 
 /// A URL taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,17 +24,12 @@ pub(super) struct Url<'text> {
 }
 
 impl Interner {
-    pub(super) fn get(&mut self, key: Key) -> Arc<Upstream> {
-        if let Some(known) = self.0.get(&key).and_then(Weak::upgrade) {
+    pub(super) fn get(&mut self, spec: UpstreamSpec) -> Arc<Upstream> {
+        if let Some(known) = self.0.get(&spec).and_then(Weak::upgrade) {
             return known;
         }
-        let is_default_port = key.port == if key.tls.is_some() { 443 } else { 80 };
-        let host = if key.host.contains(':') { format!("[{}]", key.host) } else { key.host.to_string() };
-        let authority = if is_default_port { host } else { format!("{host}:{}", key.port) };
-        let authority = HeaderValue::try_from(authority).expect("split() accepts host names and addresses only");
-        let Key { host, port, tls, version } = key.clone();
-        let made = Arc::new(Upstream { id: upstream::next_id(), host, port, authority, tls, version });
-        self.0.insert(key, Arc::downgrade(&made));
+        let made = Arc::new(Upstream { id: upstream::next_id(), spec: spec.clone() });
+        self.0.insert(spec, Arc::downgrade(&made));
         made
     }
 
@@ -148,7 +132,11 @@ pub(super) fn template(rest: &str) -> Box<[UriPart]> {
 
 #[cfg(test)]
 mod tests {
+    use moongate_config::integration::HttpVersion;
+    use moongate_config::upstream::BalancePolicy;
+
     use super::*;
+    use crate::upstream::{PoolLimits, Target};
 
     #[test]
     fn urls_are_taken_apart() {
@@ -195,10 +183,27 @@ mod tests {
     #[test]
     fn an_unchanged_upstream_keeps_its_identity() {
         let mut interner = Interner::default();
-        let key = Key { host: "a".into(), port: 80, tls: None, version: HttpVersion::Auto };
-        let first = interner.get(key.clone());
-        assert_eq!(interner.get(key.clone()).id, first.id);
-        assert_ne!(interner.get(Key { port: 81, ..key.clone() }).id, first.id);
+        let spec = |port| UpstreamSpec {
+            name: None,
+            targets: [Target {
+                host: "a".into(),
+                port,
+                is_srv: false,
+                weight: 1,
+                authority: http::HeaderValue::from_static("a"),
+                tls: None,
+            }]
+            .into(),
+            version: HttpVersion::Auto,
+            balance: BalancePolicy::RoundRobin,
+            pool: PoolLimits::default(),
+            health_check: None,
+            outliers: None,
+            breaker: None,
+        };
+        let first = interner.get(spec(80));
+        assert_eq!(interner.get(spec(80)).id, first.id);
+        assert_ne!(interner.get(spec(81)).id, first.id);
         drop(first);
         interner.forget_unused();
         assert!(interner.0.is_empty());

@@ -13,8 +13,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Says on an integration request where it came from, and addresses it to the upstream.
-pub(super) fn address(headers: &mut Headers, connection: &Connection, id: RequestId, authority: &HeaderValue) {
+/// Says on an integration request where it came from, and addresses it to the upstream. Without an authority the request has no
+/// Host: it depends on the target, which is chosen when it is sent.
+pub(super) fn address(headers: &mut Headers, connection: &Connection, id: RequestId, authority: Option<&HeaderValue>) {
     let peer = connection.peer_ip();
     let chain = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).chain([peer.as_bytes()]);
     let chain = chain.collect::<Vec<_>>();
@@ -27,6 +28,9 @@ pub(super) fn address(headers: &mut Headers, connection: &Connection, id: Reques
     if let Some(host) = headers.get(HOST) {
         headers.set(FORWARDED_HOST, host.clone());
     }
-    headers.set(HOST, authority.clone());
+    match authority {
+        Some(authority) => headers.set(HOST, authority.clone()),
+        None => drop(headers.remove(HOST)),
+    }
     headers.set(REQUEST_ID, id.header_value());
 }

@@ -1,7 +1,7 @@
 //! Stage 9, integrate: whatever answers is asked.
 //!
 //! *Reads* the integration request. *Writes* [`Exchange::integration`] and the integration response. *May end with* 502
-//! `INTEGRATION_FAILURE`, 504 `INTEGRATION_TIMEOUT`, 500 `API_CONFIGURATION_ERROR`, 400, 413. *Limits*: the integration's timeout
+//! (or 503) `INTEGRATION_FAILURE`, 504 `INTEGRATION_TIMEOUT`, 500 `API_CONFIGURATION_ERROR`, 400, 413. *Limits*: the integration's timeout
 //! until the head of the answer; bodies stream. *Source*: RFC 9110 sections 15.6.3 and 15.6.5.
 
 use std::time::Instant;
@@ -13,6 +13,7 @@ use moongate_exchange::{Exchange, Exit, Kind, Rejection, Request, Response};
 use moongate_function::result::ResultError;
 use moongate_lua::ErrorKind;
 
+use crate::pipeline::affinity;
 use crate::pipeline::map_request::IntegrationRequest;
 use crate::pipeline::{script, template, validate};
 use crate::plan::{FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, RoutePlan, SitePlan};
@@ -133,7 +134,9 @@ async fn http<U: Upstreams>(
     request: Request,
 ) -> Result<Response, Exit> {
     let started = Instant::now();
-    let outcome = upstreams.send(&plan.upstream, request, started + plan.timeout, &mut exchange.integration).await;
+    let hash = plan.call.hash_on.as_ref().and_then(|key| affinity::hash(key, &request, exchange));
+    let deadline = started + plan.timeout;
+    let outcome = upstreams.send(&plan.call, request, hash, deadline, &mut exchange.integration).await;
     exchange.integration.latency = Some(started.elapsed());
     match outcome {
         Ok(response) => {
@@ -141,6 +144,12 @@ async fn http<U: Upstreams>(
             Ok(response)
         }
         Err(UpstreamError::RequestBody(error)) => Err(validate::broken_body(error).into()),
+        Err(error @ UpstreamError::Overloaded { .. }) => {
+            exchange.integration.error = Some(error.to_string().into());
+            let rejection = Rejection::new(Kind::IntegrationFailure, error.to_string());
+            // Not the upstream's failure: it was not asked (RFC 9110 section 15.6.4).
+            Err(rejection.status(StatusCode::SERVICE_UNAVAILABLE).public("Service Unavailable").source(error).into())
+        }
         Err(error) => {
             let kind = if matches!(error, UpstreamError::TimedOut) {
                 Kind::IntegrationTimeout

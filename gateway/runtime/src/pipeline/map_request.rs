@@ -58,7 +58,7 @@ impl IntegrationRequest {
     pub(super) fn show(&self, route: &RoutePlan, record: &mut impl Record) {
         match (self, &route.integration) {
             (Self::Http(request), IntegrationPlan::Http(plan) | IntegrationPlan::HttpProxy(plan)) => {
-                record.note(Event::UpstreamRequest(&plan.upstream, request));
+                record.note(Event::UpstreamRequest(&plan.call.upstream, request));
             }
             (Self::Event(event), _) => record.note(Event::FunctionEvent(event)),
             (Self::Mock(number), _) => record.note(Event::MockStatus(*number)),
@@ -162,7 +162,7 @@ fn pass(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Exch
     if site.is_aws_rest() {
         headers.remove(CONTENT_ENCODING);
     }
-    forward::address(&mut headers, &exchange.connection, exchange.id, &plan.upstream.authority);
+    forward::address(&mut headers, &exchange.connection, exchange.id, plan.call.authority.as_ref());
     changes.apply_headers(&mut headers);
     if site.is_aws_rest() {
         aws::mark(site, exchange, &mut headers);
@@ -195,7 +195,7 @@ fn map(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Excha
     }
     let changes = collect(site, plan, exchange)?;
     let target = target(plan, exchange, None, &changes)?;
-    forward::address(&mut headers, &exchange.connection, exchange.id, &plan.upstream.authority);
+    forward::address(&mut headers, &exchange.connection, exchange.id, plan.call.authority.as_ref());
     changes.apply_headers(&mut headers);
     if site.is_aws_rest() {
         aws::mark(site, exchange, &mut headers);

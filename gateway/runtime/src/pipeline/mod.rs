@@ -8,6 +8,7 @@
 //! code: `authorize` makes the [`Caller`] that the later stages take. Leaving early is an [`Exit`]; [`rejection`] is the one
 //! place where a failure becomes an answer. `log` runs once for every request, whatever happened to it.
 
+mod affinity;
 mod authorize;
 mod aws;
 mod cache;

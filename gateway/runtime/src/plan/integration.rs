@@ -1,15 +1,14 @@
 //! What answers a route, ready to call.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use moongate_config::integration::{ContentHandling, PassthroughBehavior, PayloadFormat};
 use moongate_lua::ScriptId;
 
+use crate::plan::call::CallPlan;
 use crate::plan::mapping::{Mapping, TemplateSet};
 use crate::plan::response::Responses;
-use crate::upstream::Upstream;
 
 /// What answers a route.
 #[derive(Debug)]
@@ -34,8 +33,8 @@ pub enum IntegrationPlan {
 /// An HTTP upstream and how requests and responses are mapped for it.
 #[derive(Debug)]
 pub struct HttpPlan {
-    /// Whom to connect to.
-    pub upstream: Arc<Upstream>,
+    /// Whom to ask, and how.
+    pub call: Box<CallPlan>,
     /// The path and query to ask for.
     pub uri: UriPlan,
     /// The method to ask with; `None` is the client's.

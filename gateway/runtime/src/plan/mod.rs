@@ -2,6 +2,7 @@
 //!
 //! `compile/` makes them, `pipeline/` reads them. A plan holds no declared text that would have to be parsed per request.
 
+mod call;
 mod cors;
 mod integration;
 mod mapping;
@@ -16,6 +17,7 @@ use moongate_lua::{Bank, ConfigId, ScriptId};
 use moongate_policy::{Authorize, Guard};
 use regex::Regex;
 
+pub use call::{CallPlan, FaultPlan, MirrorPlan, RetryPlan, Share, Timeouts, is_idempotent};
 pub use cors::CorsPlan;
 pub use integration::{Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
 pub use mapping::{Action, BinaryTypes, Mapping, Place, TemplatePlan, TemplateSet, ValueSource};

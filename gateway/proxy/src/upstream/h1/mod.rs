@@ -9,10 +9,10 @@ mod received;
 mod sending;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,15 +21,14 @@ use moongate_exchange::{Body, Request, Response};
 use moongate_runtime::UpstreamError;
 use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::upstream::chain;
 use crate::upstream::codec::{Head, HeadError, HeadReader};
+use crate::upstream::endpoint::Busy;
 use crate::upstream::h1::received::{Received, Source};
 use crate::upstream::h1::sending::{Sending, SendingError};
-use crate::upstream::pool::{Pool, poll_now};
-
-/// Longest pause in an upstream's body (source: API Gateway response streaming, idle timeout of 5 minutes).
-pub(super) const BODY_STALL: Duration = Duration::from_secs(300);
+use crate::upstream::pool::Home;
 
 /// Most interim answers (1xx) before the final one. 100 and 103 come once; a flood of them is an attack.
 const INTERIM_MAX: u32 = 16;
@@ -58,6 +57,8 @@ where
 /// A connection to an upstream.
 pub(super) struct H1 {
     stream: Stream,
+    /// Held for as long as the connection lives.
+    permit: Option<OwnedSemaphorePermit>,
     /// Whether it carried a request before: then it may have been closed while it waited.
     pub(super) is_reused: bool,
 }
@@ -101,35 +102,42 @@ impl From<Error> for UpstreamError {
 
 impl H1 {
     /// Speaks HTTP/1 on a new stream.
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, is_reused: false }
+    pub(super) fn new(stream: Stream, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { stream, permit, is_reused: false }
     }
 
     /// Whether the upstream has neither closed the connection nor sent anything unasked, as far as one can see without waiting.
     pub(super) fn is_open(&mut self) -> bool {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
-        let stream = &mut self.stream;
-        poll_now(&mut tokio::task::unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer))))
-            .is_pending()
+        // Unconstrained: a task that has used up its turn would see every stream as having nothing to read.
+        let look = tokio::task::unconstrained(poll_fn(|cx| Pin::new(&mut self.stream).poll_read(cx, &mut buffer)));
+        std::pin::pin!(look).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    /// Sends a request and waits for the answer's head; the answer's body reads on, and returns the connection to the pool.
+    /// Sends a request and waits for the answer's head; the answer's body reads on, and returns the connection to its `home`.
+    /// `patience` is the longest pause in a body.
     ///
     /// The request stays the caller's, who may send it again: all but a body that streams, which is used up once something of it
     /// was sent.
-    pub(super) async fn send(mut self, request: &mut Request, pool: &Pool, upstream: u64) -> Result<Response, Error> {
+    pub(super) async fn send(
+        mut self,
+        request: &mut Request,
+        home: Home,
+        busy: Busy,
+        patience: Duration,
+    ) -> Result<Response, Error> {
         let mut sending = Sending::new(request);
         let mut reading = Reading::new(request.method == Method::HEAD);
         let body = &mut request.body;
         let head = poll_fn(|cx| self.poll_exchange(cx, &mut sending, body, &mut reading)).await?;
-        let answer = Received::new(head.body, reading.rest, head.is_persistent, pool.clone(), upstream);
+        let answer = Received::new(head.body, reading.rest, head.is_persistent, home, busy, patience);
         let body = if sending.is_over() {
             answer.reading(Source::Connection(self))
         } else {
             let (read, write) = tokio::io::split(self.stream);
-            tokio::spawn(sending.finish(std::mem::take(&mut request.body), write));
-            answer.reading(Source::Half(read))
+            tokio::spawn(sending.finish(std::mem::take(&mut request.body), write, patience));
+            answer.reading(Source::Half { read, _permit: self.permit })
         };
         Ok(Response { status: head.status, headers: head.fields.into(), body })
     }

@@ -4,17 +4,20 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use moongate_exchange::{Body, BodyError};
 use pingora_core::protocols::Stream;
 use tokio::io::ReadHalf;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use crate::upstream::codec::{AnswerBody, ChunkError, Chunked, Decoded};
-use crate::upstream::h1::{BODY_STALL, H1, poll_read};
-use crate::upstream::pool::Pool;
+use crate::upstream::endpoint::Busy;
+use crate::upstream::h1::{H1, poll_read};
+use crate::upstream::pool::Home;
 
 /// An upstream's body while it is read.
 pub(super) struct Received {
@@ -23,8 +26,10 @@ pub(super) struct Received {
     rest: Bytes,
     pub(super) source: Option<Source>,
     is_persistent: bool,
-    pool: Pool,
-    upstream: u64,
+    home: Home,
+    busy: Busy,
+    /// Longest pause.
+    patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
 }
@@ -34,7 +39,11 @@ pub(super) enum Source {
     /// The connection, which can be kept afterwards.
     Connection(H1),
     /// One half of it: the request's body is still being sent on the other.
-    Half(ReadHalf<Stream>),
+    Half {
+        read: ReadHalf<Stream>,
+        /// Held for as long as the connection lives.
+        _permit: Option<OwnedSemaphorePermit>,
+    },
 }
 
 enum Framing {
@@ -51,14 +60,21 @@ enum Step {
 }
 
 impl Received {
-    pub(super) fn new(body: AnswerBody, rest: Bytes, is_persistent: bool, pool: Pool, upstream: u64) -> Self {
+    pub(super) fn new(
+        body: AnswerBody,
+        rest: Bytes,
+        is_persistent: bool,
+        home: Home,
+        busy: Busy,
+        patience: Duration,
+    ) -> Self {
         let framing = match body {
             AnswerBody::None => Framing::Length(0),
             AnswerBody::Length(bytes) => Framing::Length(bytes),
             AnswerBody::Chunked => Framing::Chunked(Box::default()),
             AnswerBody::UntilClose => Framing::UntilClose,
         };
-        Self { framing, rest, source: None, is_persistent, pool, upstream, timer: None, is_over: false }
+        Self { framing, rest, source: None, is_persistent, home, busy, patience, timer: None, is_over: false }
     }
 
     /// All of the body, where it has come with the head.
@@ -80,7 +96,7 @@ impl Received {
             && self.is_persistent
             && self.rest.is_empty()
         {
-            self.pool.keep_h1(self.upstream, connection);
+            self.home.keep(&self.busy.endpoint, connection);
         }
     }
 
@@ -123,7 +139,7 @@ impl Received {
                 Some(Source::Connection(connection)) => {
                     ready!(poll_read(cx, &mut connection.stream, Bytes::copy_from_slice))
                 }
-                Some(Source::Half(half)) => ready!(poll_read(cx, half, Bytes::copy_from_slice)),
+                Some(Source::Half { read, .. }) => ready!(poll_read(cx, read, Bytes::copy_from_slice)),
                 None => Ok(Bytes::new()),
             };
             match arrived {
@@ -168,7 +184,8 @@ impl HttpBody for Received {
             this.timer = None;
             return Poll::Ready(frame);
         }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_STALL)));
+        let patience = this.patience;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(timer.as_mut().poll(cx));
         this.is_over = true;
         this.source = None;

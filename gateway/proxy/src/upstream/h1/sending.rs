@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http_body::Body as HttpBody;
@@ -11,7 +12,6 @@ use moongate_exchange::{Body, BodyError, Request};
 use tokio::io::AsyncWrite;
 
 use crate::upstream::codec::{self, LAST_CHUNK, RequestBody};
-use crate::upstream::h1::BODY_STALL;
 
 /// Bytes of a body that are copied behind what is written before them, so that both go out in one call to the system.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -119,19 +119,19 @@ impl Sending {
     }
 
     /// The rest of an upload whose answer is already there. Ends when all is sent, the upstream stops taking it, or nothing
-    /// moves for [`BODY_STALL`]; the connection is closed with it.
-    pub(super) async fn finish<W>(mut self, mut body: Body, mut stream: W)
+    /// moves for as long as `patience`; the connection is closed with it.
+    pub(super) async fn finish<W>(mut self, mut body: Body, mut stream: W, patience: Duration)
     where
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let mut stalled = Box::pin(tokio::time::sleep(BODY_STALL));
+        let mut stalled = Box::pin(tokio::time::sleep(patience));
         std::future::poll_fn(|cx| {
             let before = (self.left, self.wire.len(), self.at, self.data.len());
             if self.poll(cx, &mut stream, &mut body).is_ready() {
                 return Poll::Ready(());
             }
             if before != (self.left, self.wire.len(), self.at, self.data.len()) {
-                stalled.as_mut().reset(tokio::time::Instant::now() + BODY_STALL);
+                stalled.as_mut().reset(tokio::time::Instant::now() + patience);
             }
             Future::poll(stalled.as_mut(), cx)
         })
