@@ -24,4 +24,5 @@ mod smuggling;
 mod streaming;
 mod tls;
 mod upstream_faults;
+mod upstreams;
 mod validate;

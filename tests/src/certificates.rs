@@ -108,13 +108,26 @@ impl Certificate {
 
     /// A server's end of TLS connections that takes the first of its protocols that a client offers by ALPN.
     pub fn acceptor(&self, protocols: &'static [&'static [u8]]) -> SslAcceptor {
-        self.try_acceptor(protocols).expect("a valid certificate")
+        self.try_acceptor(protocols, None).expect("a valid certificate")
     }
 
-    fn try_acceptor(&self, protocols: &'static [&'static [u8]]) -> Result<SslAcceptor, ErrorStack> {
+    /// The same for clients who show a certificate of an authority only.
+    pub fn acceptor_for(&self, clients: &Authority, protocols: &'static [&'static [u8]]) -> SslAcceptor {
+        self.try_acceptor(protocols, Some(clients)).expect("a valid certificate")
+    }
+
+    fn try_acceptor(
+        &self,
+        protocols: &'static [&'static [u8]],
+        clients: Option<&Authority>,
+    ) -> Result<SslAcceptor, ErrorStack> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         builder.set_certificate(&self.certificate)?;
         builder.set_private_key(&self.key)?;
+        if let Some(clients) = clients {
+            builder.cert_store_mut().add_cert(clients.certificate.clone())?;
+            builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        }
         builder.set_alpn_select_callback(move |_, offered| {
             let mut rest = offered;
             while let Some((length, names)) = rest.split_first() {

@@ -13,6 +13,7 @@ pub mod binary;
 pub mod certificates;
 pub mod client;
 pub mod console;
+pub mod dns;
 pub mod fields;
 pub mod frames;
 pub mod gateway;

@@ -15,6 +15,8 @@ pub struct Answer {
     pub(super) trailers: Vec<(String, String)>,
     /// What is sent behind it unasked, and how long after it.
     pub(super) late: Option<(Duration, Vec<u8>)>,
+    /// How long it is held back.
+    pub(super) after: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -68,7 +70,7 @@ impl Answer {
     }
 
     fn new(status: u16, body: Body) -> Self {
-        Self { status, headers: Vec::new(), body, trailers: Vec::new(), late: None }
+        Self { status, headers: Vec::new(), body, trailers: Vec::new(), late: None, after: Duration::ZERO }
     }
 
     /// The same with another status.
@@ -97,6 +99,20 @@ impl Answer {
     pub fn then(mut self, pause: Duration, bytes: impl Into<Vec<u8>>) -> Self {
         self.late = Some((pause, bytes.into()));
         self
+    }
+
+    /// The same, but only after a while.
+    #[must_use]
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.after = pause;
+        self
+    }
+
+    /// Waits for as long as the answer is held back.
+    pub(super) fn pause(&self) {
+        if !self.after.is_zero() {
+            std::thread::sleep(self.after);
+        }
     }
 
     /// Whether the connection must close behind it.

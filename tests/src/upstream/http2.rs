@@ -29,7 +29,7 @@ use crate::http2::Frames;
 type Answers = Arc<dyn Fn(&Recorded) -> Answer + Send + Sync>;
 
 /// Listens on a port that the system chooses.
-pub(super) fn start(tls: Option<SslAcceptor>, answer: Answers) -> Server {
+pub(super) fn start(tls: Option<SslAcceptor>, answer: Answers, streams_max: Option<u32>) -> Server {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
     listener.set_nonblocking(true).expect("a socket of ours");
@@ -40,7 +40,7 @@ pub(super) fn start(tls: Option<SslAcceptor>, answer: Answers) -> Server {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {
-                () = accept_loop(listener, tls, answer, for_thread) => {}
+                () = accept_loop(listener, tls, answer, for_thread, streams_max) => {}
                 _ = stopped => {}
             }
         });
@@ -48,13 +48,19 @@ pub(super) fn start(tls: Option<SslAcceptor>, answer: Answers) -> Server {
     Server { address, shared, kept: vec![Box::new(stop)] }
 }
 
-async fn accept_loop(listener: std::net::TcpListener, tls: Option<SslAcceptor>, answer: Answers, shared: Arc<Shared>) {
+async fn accept_loop(
+    listener: std::net::TcpListener,
+    tls: Option<SslAcceptor>,
+    answer: Answers,
+    shared: Arc<Shared>,
+    streams_max: Option<u32>,
+) {
     let listener = TcpListener::from_std(listener).expect("the runtime is running");
     while let Ok((socket, _)) = listener.accept().await {
         let (tls, answer, shared) = (tls.clone(), Arc::clone(&answer), Arc::clone(&shared));
         let index = shared.accept();
         tokio::spawn(async move {
-            serve_connection(socket, tls, answer, &shared, index).await;
+            serve_connection(socket, tls, answer, &shared, index, streams_max).await;
             shared.close();
         });
     }
@@ -66,10 +72,14 @@ async fn serve_connection(
     answer: Answers,
     shared: &Arc<Shared>,
     index: usize,
+    streams_max: Option<u32>,
 ) {
     let for_requests = Arc::clone(shared);
     let service = service_fn(move |request| respond(request, Arc::clone(&answer), Arc::clone(&for_requests), index));
-    let server = http2::Builder::new(TokioExecutor::new());
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    if let Some(most) = streams_max {
+        server.max_concurrent_streams(most);
+    }
     // A test sees a broken connection at the other end of it.
     match tls {
         None => drop(server.serve_connection(TokioIo::new(socket), service).await),
@@ -112,7 +122,9 @@ async fn respond(
         recorded.body = collected.to_bytes().to_vec();
     }
     shared.record(recorded.clone());
-    Ok(to_response(&answer(&recorded)))
+    let answer = answer(&recorded);
+    tokio::time::sleep(answer.after).await;
+    Ok(to_response(&answer))
 }
 
 fn to_response(answer: &Answer) -> Response<Frames> {

@@ -8,6 +8,7 @@ mod answer;
 mod fault;
 mod http2;
 mod recorded;
+mod refusing;
 mod server;
 pub mod streaming;
 
@@ -19,8 +20,9 @@ use std::thread;
 pub use answer::Answer;
 pub use fault::Fault;
 pub use recorded::Recorded;
+pub use refusing::Refusal;
 
-use crate::certificates::Certificate;
+use crate::certificates::{Authority, Certificate};
 use crate::wait::{SOON, wait_for, wait_until};
 use server::{Connection, Server, Shared};
 
@@ -36,6 +38,12 @@ impl Upstream {
         Self::plain(move |connection| serve(connection, &answer))
     }
 
+    /// The same on an address of the caller's choice: 127.0.0.2 with the port of another upstream, as when a name moves.
+    pub fn recording_at(address: SocketAddr, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        let handler = Arc::new(move |connection: &mut Connection| serve(connection, &answer));
+        Self { server: Server::start_at(address, None, handler), scheme: "http" }
+    }
+
     /// A recording upstream that always gives the same text.
     pub fn text(text: &'static str) -> Self {
         Self::recording(move |_| Answer::text(text))
@@ -49,12 +57,28 @@ impl Upstream {
 
     /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3).
     pub fn h2c(answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
-        Self { server: http2::start(None, Arc::new(answer)), scheme: "http" }
+        Self { server: http2::start(None, Arc::new(answer), None), scheme: "http" }
+    }
+
+    /// The same, with at most so many streams at a time on a connection.
+    pub fn h2c_limited(streams_max: u32, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self { server: http2::start(None, Arc::new(answer), Some(streams_max)), scheme: "http" }
+    }
+
+    /// HTTP/1.1 over TLS that takes only clients who show a certificate of an authority.
+    pub fn mutual_tls(
+        certificate: &Certificate,
+        clients: &Authority,
+        answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let handler = Arc::new(move |connection: &mut Connection| serve(connection, &answer));
+        let acceptor = certificate.acceptor_for(clients, &[b"http/1.1"]);
+        Self { server: Server::start(Some(acceptor), handler), scheme: "https" }
     }
 
     /// HTTP/2 over TLS, offered through ALPN.
     pub fn h2(certificate: &Certificate, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
-        Self { server: http2::start(Some(certificate.acceptor(&[b"h2"])), Arc::new(answer)), scheme: "https" }
+        Self { server: http2::start(Some(certificate.acceptor(&[b"h2"])), Arc::new(answer), None), scheme: "https" }
     }
 
     /// Misbehaves in one way.
@@ -161,6 +185,7 @@ impl Upstream {
 fn serve(connection: &mut Connection, answer: &dyn Fn(&Recorded) -> Answer) -> io::Result<()> {
     while let Some(request) = connection.request()? {
         let answer = answer(&request);
+        answer.pause();
         connection.wire.send(answer.to_bytes(&request.method))?;
         if let Some((pause, bytes)) = &answer.late {
             thread::sleep(*pause);

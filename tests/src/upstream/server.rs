@@ -71,7 +71,12 @@ impl Shared {
 impl Server {
     /// Listens on a port that the system chooses.
     pub(super) fn start(tls: Option<SslAcceptor>, handler: Handler) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), tls, handler)
+    }
+
+    /// Listens on an address.
+    pub(super) fn start_at(address: SocketAddr, tls: Option<SslAcceptor>, handler: Handler) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"));
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared::default());
         let for_thread = Arc::clone(&shared);
