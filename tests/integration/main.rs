@@ -18,6 +18,7 @@ mod petstore;
 mod proxying;
 mod readme;
 mod reload;
+mod resting;
 mod routing;
 mod slow_and_broken;
 mod smuggling;

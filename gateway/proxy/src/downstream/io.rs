@@ -24,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::downstream::framing::Framing;
 use crate::downstream::linger::Linger;
+use crate::downstream::rest::REST;
 use crate::downstream::state::ConnectionState;
 use crate::downstream::{Limits, Shared};
 
@@ -38,6 +39,9 @@ const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// How much of that is read at once, in bytes.
 const AHEAD_READ_BYTES: usize = 4 * 1024;
+
+/// How much of a request is read at once by a connection that rested, in bytes: what tells that it comes.
+const AWAKE_READ_BYTES: usize = 64;
 
 /// Fewest bytes of an answer that a client must take in [`Limits::stall`]. A rate of its own would cut off slow lines; this
 /// cuts off whoever takes a byte now and then to keep an answer in our memory.
@@ -75,6 +79,8 @@ pub(super) struct ClientStream {
     is_writing: bool,
     /// Whether the client has closed its sending side behind a whole request.
     has_ended: bool,
+    /// Whether it has idled long enough to do without a codec: see `rest.rs`.
+    is_resting: bool,
     /// When the head that is being read began.
     head_began: Option<Instant>,
     /// When the connection was last seen with a request under way, or began.
@@ -116,6 +122,7 @@ impl ClientStream {
             began: now,
             is_writing: false,
             has_ended: false,
+            is_resting: false,
             head_began: head_began.filter(|_| is_text),
             idle_since: now,
             begun_seen: 0,
@@ -165,6 +172,27 @@ impl ClientStream {
             Poll::Pending if framing.is_at_head() => self.poll_read_deadline(cx),
             // A body's pauses are bounded by whoever reads it.
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Whether the connection rests: the codec was told that it is over, which it is not.
+    pub(super) fn rests(&self) -> bool {
+        self.is_resting
+    }
+
+    /// Waits for what ends a rest: true with the first bytes of the next request, which are held; false when the client has gone or has
+    /// idled too long.
+    pub(super) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut space = [MaybeUninit::<u8>::uninit(); AWAKE_READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+            Poll::Ready(outcome) => {
+                self.is_resting = false;
+                self.held.extend_from_slice(read.filled());
+                self.head_began = (!self.held.is_empty()).then(Instant::now);
+                Poll::Ready(outcome.is_ok() && !self.held.is_empty())
+            }
+            Poll::Pending => self.poll_read_deadline(cx).map(|_| false),
         }
     }
 
@@ -272,6 +300,12 @@ impl ClientStream {
                 self.read_timer = None;
                 return Poll::Pending;
             }
+            if late == Late::Rest {
+                self.is_resting = true;
+                // What is left of the idle deadline gets a timer of its own.
+                self.read_timer = None;
+                return Poll::Ready(Ok(()));
+            }
             if late == Late::Head && self.framing.is_some() {
                 // Nothing else is being written: no request is under way. Whether it arrives is the client's matter.
                 let _ = Pin::new(&mut self.stream).poll_write(cx, HEAD_TIMED_OUT);
@@ -285,6 +319,9 @@ impl ClientStream {
     fn deadline(&self) -> (Instant, Late) {
         match self.head_began {
             Some(began) => (began + self.limits.head, Late::Head),
+            None if self.framing.is_some() && !self.is_resting && REST < self.limits.idle => {
+                (self.idle_since + REST, Late::Rest)
+            }
             None => (self.idle_since + self.limits.idle, Late::Idle),
         }
     }
@@ -342,6 +379,7 @@ impl ClientStream {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Late {
     Head,
+    Rest,
     Idle,
 }
 

@@ -9,6 +9,7 @@ mod framing;
 mod io;
 mod linger;
 mod protocol;
+mod rest;
 mod service;
 mod state;
 mod streams;

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,11 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use moongate_exchange::Connection;
 use pingora_core::protocols::{ALPN, Stream};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::downstream::Engine;
 use crate::downstream::io::ClientStream;
+use crate::downstream::rest::{Place, Wakeful};
 use crate::downstream::service::Arrival;
 use crate::downstream::state::ConnectionState;
 use crate::downstream::streams::Streams;
@@ -107,10 +109,42 @@ async fn first_bytes(engine: &Engine, stream: &mut Stream) -> Option<(First, boo
     }
 }
 
-async fn http1(engine: &Arc<Engine>, stream: ClientStream, connection: Arc<Connection>, state: Arc<ConnectionState>) {
+/// HTTP/1: a codec for as long as requests come, none while the connection rests.
+async fn http1(
+    engine: &Arc<Engine>,
+    mut stream: ClientStream,
+    connection: Arc<Connection>,
+    state: Arc<ConnectionState>,
+) {
+    let place = Place::default();
+    loop {
+        http1_awake(engine, Wakeful::new(stream, place.clone()), &connection, &state).await;
+        let Some(resting) = place.take() else { return };
+        stream = resting;
+        let mut draining = engine.shared.draining.clone();
+        let mut drain = pin!(draining.wait_for(|is_draining| *is_draining));
+        let is_awake = poll_fn(|cx| match drain.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending => stream.poll_awake(cx),
+        });
+        if !is_awake.await {
+            // The client learns that it was closed; whether it has gone itself does not matter any more.
+            let _ = stream.shutdown().await;
+            return;
+        }
+    }
+}
+
+/// HTTP/1 up to the connection's end, or until it rests.
+async fn http1_awake(
+    engine: &Arc<Engine>,
+    stream: Wakeful,
+    connection: &Arc<Connection>,
+    state: &Arc<ConnectionState>,
+) {
     let limits = engine.shared.limits;
     let service = service_fn(|request| {
-        let arrival = Arrival::new(engine, &connection, &state, request);
+        let arrival = Arrival::new(engine, connection, state, request);
         // hyper keeps room for a request's future as long as the connection lasts: boxed, the room is a pointer's while it idles.
         Box::pin(async move { Ok::<_, Infallible>(arrival.answer().await) })
     });
