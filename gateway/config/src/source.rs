@@ -9,6 +9,7 @@
 mod json;
 pub(crate) mod locate;
 mod scalar;
+mod write;
 mod yaml;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 use crate::issue::{Issue, Span, codes};
 
 pub use locate::Locator;
+pub use write::to_yaml;
 
 /// Largest text that is read, in bytes: 64 MiB.
 ///

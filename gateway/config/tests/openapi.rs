@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use moongate_config::issue::render;
-use moongate_config::openapi::{codes, to_native};
+use moongate_config::openapi::export::{self, Extensions};
+use moongate_config::openapi::{Options, codes, import, to_native};
 use moongate_config::source::{self, Node, Value};
 use moongate_config::{Issue, Project, Sources};
 
@@ -58,11 +59,66 @@ const EXPECTED: [(&str, &[(&str, usize)]); 16] = [
     ),
 ];
 
+/// The folder of others' documents, or why there is none.
+fn others() -> Result<PathBuf, String> {
+    let root = std::env::var_os("MOONGATE_VECTORS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/open"), PathBuf::from);
+    let folder = root.join("openapi_import");
+    if folder.is_dir() { Ok(folder) } else { Err(format!("SKIPPED: no {} (set MOONGATE_VECTORS)", folder.display())) }
+}
+
+/// Import, export, import: the same API, whatever it came from, and in every form of an export the same paths.
+#[test]
+fn an_exported_api_is_imported_as_the_same() {
+    let mut documents: Vec<PathBuf> = CASES.iter().map(|case| folder().join(case)).collect();
+    match others() {
+        Ok(folder) => documents.extend(
+            std::fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("a readable entry").path()),
+        ),
+        Err(why) => println!("{why}"),
+    }
+    let mut compared = 0;
+    for path in documents.iter().filter(|path| !path.ends_with("index.json")) {
+        let text = std::fs::read_to_string(path).expect("a readable document");
+        let name = path.display().to_string();
+        let Some(first) = import::import(&text, &name, &Options::default()).config else { continue };
+        compared += 1;
+        let first = serde_json::to_value(&first).expect("JSON");
+        for yaml in [false, true] {
+            let config = serde_json::from_value(first.clone()).expect("the API itself");
+            let (document, unsaid) = export::export(&config, Extensions::Moongate);
+            assert_eq!(unsaid, Vec::<String>::new(), "{name}");
+            let (text, file) =
+                if yaml { (source::to_yaml(&document), "export.yaml") } else { (document.to_string(), "export.json") };
+            let again = import::import(&text, file, &Options::default());
+            let again = again.config.unwrap_or_else(|| panic!("{name}: {:#?}\n{text}", again.issues));
+            assert_eq!(serde_json::to_value(&again).expect("JSON"), first, "{name}");
+        }
+        let config = serde_json::from_value(first.clone()).expect("the API itself");
+        for extensions in [Extensions::None, Extensions::Integrations, Extensions::Authorizers, Extensions::ApiGateway]
+        {
+            let (document, _) = export::export(&config, extensions);
+            let text = document.to_string();
+            let has = |name: &str| text.contains(name);
+            let (integrations, authorizers) = (has("apigateway-integration\""), has("apigateway-authorizer\""));
+            let wants = |kinds: &[Extensions]| kinds.contains(&extensions);
+            assert!(
+                !integrations || wants(&[Extensions::Integrations, Extensions::ApiGateway]),
+                "{name} {extensions:?}"
+            );
+            assert!(!authorizers || wants(&[Extensions::Authorizers, Extensions::ApiGateway]), "{name} {extensions:?}");
+            assert!(!has("x-moongate"), "{name} {extensions:?}");
+        }
+    }
+    println!("{compared} documents");
+    assert!(compared >= CASES.len());
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi")
 }
 
-fn import(text: &str, file: &str) -> (Option<Node>, Vec<Issue>) {
+fn native(text: &str, file: &str) -> (Option<Node>, Vec<Issue>) {
     let mut issues = Vec::new();
     let document = source::parse(text, file).expect("a readable document");
     (to_native(&document, file, &mut issues), issues)
@@ -74,7 +130,7 @@ fn imports_look_as_expected() {
     for case in CASES {
         let text = std::fs::read_to_string(folder().join(case)).expect("a readable case");
         let file = format!("apis/{case}");
-        let native = import(&text, &file).0.expect("an importable case");
+        let native = native(&text, &file).0.expect("an importable case");
         let json = serde_json::to_string_pretty(&native.to_json()).expect("JSON") + "\n";
         let (project, issues) = Project::load(Sources { files: BTreeMap::from([(file, text)]) });
         assert_eq!(project.apis.len(), 1, "{case} must be usable: {issues:?}");
@@ -96,7 +152,7 @@ fn imports_look_as_expected() {
 fn every_node_of_an_import_has_a_place_in_the_document() {
     for case in CASES {
         let text = std::fs::read_to_string(folder().join(case)).expect("a readable case");
-        let native = import(&text, case).0.expect("an importable case");
+        let native = native(&text, case).0.expect("an importable case");
         let mut nodes = vec![&native];
         while let Some(node) = nodes.pop() {
             let range = node.span.start as usize..node.span.end as usize;
@@ -137,7 +193,7 @@ fn any_value_may_be_of_the_wrong_kind() {
             for value in wrong {
                 let mut changed = document.clone();
                 *changed.pointer_mut(&pointer).expect("the same document") = value.parse().expect("JSON");
-                let (_, issues) = import(&changed.to_string(), "changed.json");
+                let (_, issues) = native(&changed.to_string(), "changed.json");
                 assert!(issues.iter().all(|issue| issue.span.is_some()), "{case}{pointer}: {issues:?}");
             }
         }
@@ -162,12 +218,11 @@ fn a_problem_found_after_the_import_is_shown_in_the_openapi_file() {
 
 #[test]
 fn documents_of_others_are_imported() {
-    let root = std::env::var_os("MOONGATE_VECTORS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/open"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(root.join("openapi_import")) else {
-        println!("SKIPPED: no {} (set MOONGATE_VECTORS)", root.join("openapi_import").display());
-        return;
+    let folder = match others() {
+        Ok(folder) => folder,
+        Err(why) => return println!("{why}"),
     };
+    let entries = std::fs::read_dir(folder).expect("a readable folder");
     let expected: BTreeMap<&str, &[(&str, usize)]> = EXPECTED.into_iter().collect();
     let (mut imported, mut wrong) = (0, Vec::new());
     for entry in entries {
@@ -177,7 +232,7 @@ fn documents_of_others_are_imported() {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a readable file");
-        let (native, issues) = import(&text, name);
+        let (native, issues) = native(&text, name);
         let mut found: BTreeMap<&str, usize> = BTreeMap::new();
         for issue in &issues {
             assert!(issue.span.is_some() && codes::explain(issue.code).is_some(), "{name}: {issue}");

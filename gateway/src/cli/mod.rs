@@ -4,6 +4,8 @@
 
 mod dev;
 mod explain;
+mod export;
+mod import;
 mod policies;
 mod routes;
 mod run;
@@ -37,6 +39,10 @@ enum Command {
     Run(run::Arguments),
     /// Check a project and say everything that is wrong with it.
     Validate(validate::Arguments),
+    /// Bring an OpenAPI document, or an export of AWS API Gateway, into a project.
+    Import(import::Arguments),
+    /// Write an API as an OpenAPI document.
+    Export(export::Arguments),
     /// List a project's routes, or take a request through one and show every stage.
     Routes(routes::Arguments),
     /// Print the JSON Schema of configuration documents.
@@ -62,6 +68,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Routes(arguments) => routes::run(arguments),
         Command::Schema => schema::run(),
         Command::Policies(arguments) => policies::run(&arguments),

@@ -26,7 +26,7 @@ pub(super) enum Bearer {
 use Bearer::{Document, Operation, PathItem, SecurityScheme};
 
 /// Our extensions and where each may stand.
-const KNOWN: [(&str, &[Bearer]); 16] = [
+const KNOWN: [(&str, &[Bearer]); 18] = [
     ("x-moongate-any-method", &[PathItem]),
     ("x-moongate-api", &[Document]),
     ("x-moongate-api-keys", &[Document]),
@@ -35,12 +35,14 @@ const KNOWN: [(&str, &[Bearer]); 16] = [
     ("x-moongate-compat", &[Document]),
     ("x-moongate-cors", &[Document]),
     ("x-moongate-default-stage", &[Document]),
+    ("x-moongate-document", &[Document]),
     ("x-moongate-gateway-responses", &[Document]),
     ("x-moongate-integration", &[Document, PathItem, Operation]),
     ("x-moongate-limits", &[Document]),
     ("x-moongate-plugins", &[Document, PathItem, Operation]),
     ("x-moongate-policies", &[Document, PathItem, Operation]),
     ("x-moongate-protocol", &[Document]),
+    ("x-moongate-route", &[Operation]),
     ("x-moongate-stages", &[Document]),
     ("x-moongate-upstream", &[Document, PathItem, Operation]),
 ];

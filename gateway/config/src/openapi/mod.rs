@@ -16,13 +16,17 @@ mod base_path;
 mod cloudformation;
 pub mod codes;
 mod context;
+pub mod export;
+mod export_aws;
 mod extensions;
+pub mod import;
 mod integration;
 mod models;
 mod names;
 mod paths;
 mod refs;
 mod request;
+mod responses;
 mod security;
 mod settings;
 mod tree;
@@ -137,6 +141,9 @@ pub fn to_native_with(document: &Node, file: &str, options: &Options, issues: &m
         map.put_some(name, tree::get(document, extension).cloned());
     }
     map.put("routes", routes);
+    if let Some(changes) = tree::get(document, "x-moongate-document") {
+        map.change(changes.entries());
+    }
     Some(tree::mapping(map, document.span))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::issue::quote;
-use crate::source::{Key, Node};
+use crate::source::{Key, Node, Value};
 use crate::suggest;
 
 use super::codes;
@@ -13,6 +13,7 @@ use super::integration;
 use super::models::Models;
 use super::names::Names;
 use super::request::Request;
+use super::responses;
 use super::security::Security;
 use super::tree::{self, Map};
 use super::upstream::{self, Missing};
@@ -184,15 +185,21 @@ impl<'a> Routes<'a, '_> {
         let request = Request::read(import, operation.item, node, at, item_at);
         map.put_some("request_parameters", request.parameters(span));
         map.put_some("request_models", request.models(import, self.models, &body_name, span, at));
+        map.put_some("method_responses", responses::method_responses(import, self.models, node, at));
         let field = "x-amazon-apigateway-request-validator";
         let validator = [node, import.root].into_iter().find_map(|node| tree::get(node, field));
         map.put_some("request_validator", validator.cloned());
 
-        self.answer(import, operation, &mut map, at)?;
+        let changes = tree::get(node, "x-moongate-route").map(Node::entries).unwrap_or_default();
+        let answers = |name: &str| changes.iter().any(|(key, value)| &*key.text == name && value.value != Value::Null);
+        if !answers("integration") && !answers("upstream") {
+            self.answer(import, operation, &mut map, at)?;
+        }
         for (extension, name) in [("x-moongate-policies", "policies"), ("x-moongate-plugins", "plugins")] {
             let attached = [node, operation.item].into_iter().find_map(|node| tree::get(node, extension));
             map.put_some(name, attached.cloned());
         }
+        map.change(changes);
         Some(tree::mapping(map, span))
     }
 

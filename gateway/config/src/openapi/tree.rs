@@ -87,6 +87,16 @@ impl Map {
         self.entries = entries.into_iter().map(|(key, value)| (key, change(value))).collect();
     }
 
+    /// Replaces what has the same names, and removes what is `null`.
+    pub(super) fn change(&mut self, changes: &[(Key, Node)]) {
+        for (key, value) in changes {
+            self.entries.retain(|(known, _)| known.text != key.text);
+            if value.value != Value::Null {
+                self.entries.push((key.clone(), value.clone()));
+            }
+        }
+    }
+
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -82,7 +82,10 @@ fn webhooks_callbacks_and_links_are_nothing_to_serve() {
     let text = "openapi: 3.1.0\ninfo: {title: a}\nwebhooks: {w: {post: {}}}\n\
         paths: {/a: {get: {x-moongate-upstream: 'http://a', callbacks: {c: {'{$url}': {post: {}}}}, \
         responses: {'200': {links: {l: {operationId: x}}}}}}}\n";
-    assert_eq!(import_clean(text)["routes"], json!([{"match": "GET /a", "upstream": "http://a"}]));
+    assert_eq!(
+        import_clean(text)["routes"],
+        json!([{"match": "GET /a", "method_responses": {"200": {}}, "upstream": "http://a"}])
+    );
 }
 
 #[test]
