@@ -119,6 +119,10 @@ codes! {
     CLOUDFORMATION_KEPT = "W214": "The document comes from an AWS SAM or CloudFormation template. The function became a text in \
         which `${Name}` stands for what only a deployment knows; `moongate import --parameter Name=Value` fills it in. A route \
         whose upstream's host depends on it answers 500 until then.";
+    /// A parameter that shares its segment.
+    SEGMENT_WIDENED = "W215": "OpenAPI lets a path parameter be a part of a segment (`/compare/{base}...{head}`); a route's \
+        parameter is a whole one, as in AWS. The route takes every value of that segment, so more requests than the document \
+        describes; the upstream gets the path as it came and judges it.";
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `paths` to routes.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::issue::quote;
@@ -100,7 +101,19 @@ pub(super) fn routes<'a>(import: &mut Import<'a>, models: &mut Models<'a>, secur
         return tree::sequence(import.root.span, Vec::new());
     };
     let at = At::ROOT.key("paths");
-    let mut routes = Routes { models, security, names: Names::default(), missing: Missing::new(), routes: Vec::new() };
+    let whole = paths.entries().iter().filter(|(path, _)| matches!(widened(&path.text), Cow::Borrowed(_)));
+    let shapes = whole.flat_map(|(path, item)| {
+        let shape = shape(&path.text);
+        item.entries().iter().map(move |(method, _)| format!("{} {shape}", method.text))
+    });
+    let mut routes = Routes {
+        models,
+        security,
+        names: Names::default(),
+        missing: Missing::new(),
+        shapes: if has_widened(paths) { shapes.collect() } else { HashSet::new() },
+        routes: Vec::new(),
+    };
     for (path, item) in import.mapping(paths, &at).unwrap_or_default() {
         if path.text.starts_with("x-") {
             extensions::check(import, Bearer::Other, path, &at);
@@ -119,6 +132,8 @@ struct Routes<'a, 'r> {
     security: &'r mut Security<'a>,
     names: Names,
     missing: Missing<'a>,
+    /// Methods and shapes of paths, where some had to be widened: one of those does not replace another route.
+    shapes: HashSet<String>,
     routes: Vec<Node>,
 }
 
@@ -126,6 +141,13 @@ impl<'a> Routes<'a, '_> {
     /// Adds the routes of one path. `None` when the document has become too large to go on.
     fn path(&mut self, import: &mut Import<'a>, path: &'a Key, written: &'a Node, at: &At<'_>) -> Option<()> {
         let Some(item) = import.follow(written, at) else { return Some(()) };
+        let template = widened(&path.text);
+        if matches!(template, Cow::Owned(_)) {
+            let message =
+                format!("a parameter does not fill its segment in {}; the whole segment is matched", quote(&path.text));
+            let help = format!("requests are routed by `{template}`, and upstreams get the path as it came");
+            import.push(import.warning(codes::SEGMENT_WIDENED, at, path.span, message).help(help));
+        }
         if !std::ptr::eq(item, written) && written.entries().len() > 1 {
             let message = "what stands beside a path's `$ref` has no effect";
             import.push(import.warning(codes::REF_SIBLINGS, at, written.span, message));
@@ -139,10 +161,16 @@ impl<'a> Routes<'a, '_> {
             if import.mapping(node, &at_key).is_none() {
                 continue;
             }
+            let is_widened = matches!(template, Cow::Owned(_));
+            if is_widened && !self.shapes.insert(format!("{} {}", key.text, shape(&template))) {
+                let message = format!("another operation takes the requests of {} too", quote(&path.text));
+                import.push(import.warning(codes::SEGMENT_WIDENED, &at_key, key.span, message));
+                continue;
+            }
             for (key, _) in node.entries() {
                 extensions::check(import, Bearer::Operation, key, &at_key);
             }
-            let route = match (*method, &*path.text) {
+            let route = match (*method, &*template) {
                 ("ANY", "/$default") => "$default".to_owned(),
                 (method, "/") if !import.prefix.is_empty() => format!("{method} {}", import.prefix),
                 (method, path) => format!("{method} {}{path}", import.prefix),
@@ -234,6 +262,47 @@ impl<'a> Routes<'a, '_> {
     }
 }
 
+/// Whether a path has a parameter that shares its segment.
+fn has_widened(paths: &Node) -> bool {
+    paths.entries().iter().any(|(path, _)| matches!(widened(&path.text), Cow::Owned(_)))
+}
+
+/// A path without its parameters' names: the same text for paths that take the same requests.
+fn shape(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment.strip_prefix('{') {
+        Some(rest) if rest.ends_with("+}") => "{+}",
+        Some(_) => "{}",
+        None => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// A path in which every parameter fills its segment, as routes have them: `/compare/{base}...{head}` becomes
+/// `/compare/{base...head}`. The path itself where nothing has to change.
+fn widened(path: &str) -> Cow<'_, str> {
+    let is_whole = |segment: &str| {
+        let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        inner.is_some_and(|name| !name.contains(['{', '}']))
+    };
+    // A brace without its other half is a mistake, which is told where routes are read.
+    let is_mixed = |segment: &str| {
+        let braces = segment.matches('{').count();
+        braces > 0 && braces == segment.matches('}').count() && !is_whole(segment)
+    };
+    if !path.split('/').any(is_mixed) {
+        return Cow::Borrowed(path);
+    }
+    let segments = path.split('/').map(|segment| {
+        if !is_mixed(segment) {
+            return segment.to_owned();
+        }
+        let is_kept = |c: &char| !matches!(c, '{' | '}' | '+');
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':') { c } else { '-' };
+        format!("{{{}}}", segment.chars().filter(is_kept).map(plain).collect::<String>())
+    });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
 /// Reports a key of a path item that is neither a method nor anything else that belongs there: it may have been meant as a route.
 fn report_key(import: &mut Import<'_>, key: &Key, at: &At<'_>, item_at: &At<'_>) {
     let name = &*key.text;
@@ -255,4 +324,24 @@ fn report_key(import: &mut Import<'_>, key: &Key, at: &At<'_>, item_at: &At<'_>)
         issue = issue.label(format!("did you mean `{near}`?"));
     }
     import.push(issue);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_fill_their_segments() {
+        let cases = [
+            ("/compare/{base}...{head}", "/compare/{base...head}"),
+            ("/files/{name}.json/x", "/files/{name.json}/x"),
+            ("/{a},{b}", "/{a-b}"),
+            ("/{a}/{b+}", "/{a}/{b+}"),
+            ("/{a", "/{a"),
+            ("/x/{}", "/x/{}"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(widened(path), want);
+        }
+    }
 }
