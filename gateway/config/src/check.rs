@@ -20,6 +20,7 @@ mod tests;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use crate::integration::TIMEOUT_MS_MAX;
 use crate::issue::lines::Lines;
 use crate::issue::{Issue, Span, codes, quote};
 use crate::project::{Declared, Project, Sources};
@@ -74,6 +75,8 @@ struct Report<'a> {
     issues: Vec<Issue>,
     /// Whether the document is of an API with AWS's habits.
     is_aws: bool,
+    /// Longest timeout that its integrations may have.
+    timeout_ms_max: u32,
     /// Counted apart, so that warnings never hide an error.
     errors: usize,
     warnings: usize,
@@ -83,7 +86,17 @@ impl<'a> Report<'a> {
     fn new<T>(declared: &'a Declared<T>, sources: &'a Sources) -> Self {
         let text = sources.files.get(&declared.file).map_or("", |text| &**text);
         let Declared { file, node, .. } = declared;
-        Self { file, node, text, lines: OnceCell::new(), issues: Vec::new(), is_aws: false, errors: 0, warnings: 0 }
+        Self {
+            file,
+            node,
+            text,
+            lines: OnceCell::new(),
+            issues: Vec::new(),
+            is_aws: false,
+            timeout_ms_max: TIMEOUT_MS_MAX,
+            errors: 0,
+            warnings: 0,
+        }
     }
 
     fn error(&self, code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Issue {

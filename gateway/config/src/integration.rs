@@ -53,7 +53,8 @@ pub struct IntegrationConfig {
     /// `{append|overwrite|remove}:header.NAME` and `overwrite:statuscode` to where the value comes from.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub response_parameters: IndexMap<String, IndexMap<String, String>>,
-    /// Longest wait for the whole answer's head, in milliseconds, 50..=29,000 by default. Default: 29,000.
+    /// Longest wait for the whole answer's head, in milliseconds, 50..=29,000; more where
+    /// `limits.integration_timeout_ms_max` allows it. Default: 29,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
     /// How long the steps of a request may take. Default: as the upstream's document says.

@@ -34,7 +34,7 @@ const EXPECTED: [(&str, &[(&str, usize)]); 16] = [
     ),
     (
         "apigw-http-api-sqs-lambda-sls__api.json",
-        &[(codes::INTEGRATION_FIELD_UNSUPPORTED, 3), (codes::CLOUDFORMATION_KEPT, 2)],
+        &[(codes::INTEGRATION_FIELD_UNSUPPORTED, 2), (codes::CLOUDFORMATION_KEPT, 2)],
     ),
     (
         "apigw-kinesis-lambda-ddb__api.yaml",

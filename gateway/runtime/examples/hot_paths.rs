@@ -42,7 +42,49 @@ api_keys:
   - { id: demo, sha256: cdb261f25818c0b9927e93c353bdc05dddfa18e4ede433d264e910cc94b47aeb }
 cors:
   allow_origins: [https://app.example.com]
+models:
+  Order:
+    schema:
+      type: object
+      required: [id, status, customer, total, items]
+      properties:
+        id: { type: integer }
+        status: { type: string, enum: [open, shipped, closed] }
+        customer: { type: object, properties: { id: { type: integer }, name: { type: string }, city: { type: string } } }
+        total: { type: number, minimum: 0 }
+        items: { type: array, items: { type: object, required: [sku], properties: { sku: { type: string }, quantity: { type: integer }, price: { type: number } } } }
+        p1: { type: string }
+        p2: { type: string }
+        p3: { type: string }
+        p4: { type: string }
+        p5: { type: string }
+        p6: { type: string }
+        p7: { type: string }
+        p8: { type: string }
+        p9: { type: string }
+request_validators:
+  body: { validate_request_body: true }
 routes:
+  - match: POST /checked
+    request_validator: body
+    request_models: { application/json: Order }
+    upstream: http://127.0.0.1:9
+  - match: POST /unchecked
+    upstream: http://127.0.0.1:9
+  - match: GET /passed/{id}
+    integration:
+      type: http_proxy
+      uri: http://127.0.0.1:9/passed/{id}
+      request_parameters: { integration.request.path.id: method.request.path.id }
+  - match: GET /parameters/{id}
+    integration:
+      type: http_proxy
+      uri: http://127.0.0.1:9/parameters/{id}
+      request_parameters:
+        integration.request.path.id: method.request.path.id
+        integration.request.header.x-agent: method.request.header.user-agent
+        integration.request.querystring.stage: context.stage
+        integration.request.header.x-fixed: stageVariables.none
   - match: GET /open
     upstream: http://127.0.0.1:9
   - match: GET /key
@@ -108,6 +150,10 @@ fn paths() -> Vec<Path> {
         get("api key", "/bench/key", &[("x-api-key", "demo-key-0123456789abcdef")]),
         get("lua authorizer", "/bench/authorized", &[("x-token", "token-7")]),
         get("lua authorizer refuses", "/bench/authorized", &[("x-token", "x")]).answered(StatusCode::UNAUTHORIZED),
+        get("parameters of a path", "/bench/passed/7?page=2", &[]),
+        get("mapped parameters", "/bench/parameters/7?page=2", &[]),
+        Path { method: Method::POST, has_body: true, ..get("POST with 1 KiB", "/bench/unchecked", &[]) },
+        Path { method: Method::POST, has_body: true, ..get("POST with 1 KiB, validated", "/bench/checked", &[]) },
         get("response mapping", "/bench/mapped", &[]),
         Path { method: Method::POST, has_body: true, ..get("request mapping", "/bench/mapped", &[]) },
         get("cors", "/bench/open", &[("origin", "https://app.example.com")]),

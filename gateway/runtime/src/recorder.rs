@@ -65,8 +65,10 @@ pub enum Event<'event> {
     MethodRequest(&'event Exchange),
     /// An upstream is to be sent this.
     UpstreamRequest(&'event Arc<Upstream>, &'event Request),
-    /// A function is to be given this.
+    /// A function is to be given this, which a template made.
     FunctionEvent(&'event [u8]),
+    /// A function is to be given the whole request, as so many bytes.
+    ProxyEvent(usize),
     /// A mock was told to answer with this number.
     MockStatus(i64),
     /// What is named as the integration, where nothing is asked.
@@ -210,6 +212,8 @@ impl Record for Recorder {
                 self.message_body("Endpoint request body after transformations", &request.body);
             }
             Event::FunctionEvent(event) => self.body("Function event", event),
+            // It holds the client's credentials.
+            Event::ProxyEvent(bytes) => self.line(format!("Function event: the request, {bytes} bytes")),
             Event::MockStatus(number) => self.line(format!("Mock status: {number}")),
             Event::Uri(uri) => self.line(format!("Endpoint request URI: {uri}")),
             Event::IntegrationResponse(response) => {

@@ -8,7 +8,9 @@ use crate::api::{ApiConfig, Compat};
 use crate::authorizer::{ApiKeyConfig, AuthorizerConfig, AuthorizerType};
 use crate::check::{Report, cors, integration, route, script, stage};
 use crate::gateway_response::GatewayResponseType;
+use crate::integration::TIMEOUT_MS_MAX;
 use crate::issue::{codes, quote};
+use crate::limits::INTEGRATION_TIMEOUT_MS_MAX;
 use crate::project::Sources;
 use crate::route::RouteKey;
 use crate::source::pointer_to;
@@ -23,6 +25,11 @@ pub(super) const STATUS_MAX: i64 = 599;
 
 pub(super) fn check(api: &ApiConfig, sources: &Sources, report: &mut Report<'_>) {
     report.is_aws = api.compat == Compat::Aws;
+    if let Some(limit_ms) = api.limits.integration_timeout_ms_max {
+        let pointer = || "/limits/integration_timeout_ms_max".to_owned();
+        report.check_range(limit_ms.into(), TIMEOUT_MS_MAX.into(), INTEGRATION_TIMEOUT_MS_MAX.into(), pointer);
+        report.timeout_ms_max = limit_ms;
+    }
     for (name, authorizer) in &api.authorizers {
         check_authorizer(name, authorizer, sources, report);
     }

@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::check::api::{STATUS_MAX, STATUS_MIN};
 use crate::check::{Report, script, upstream, url};
-use crate::integration::{HttpVersion, IntegrationConfig, IntegrationType, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+use crate::integration::{HttpVersion, IntegrationConfig, IntegrationType, TIMEOUT_MS_MIN};
 use crate::issue::{codes, quote};
 use crate::project::Sources;
 use crate::source::pointer_to;
@@ -22,7 +22,7 @@ pub(super) fn check(integration: &IntegrationConfig, pointer: &str, sources: &So
         report.push(report.error(codes::REFUSED_VALUE, format!("{pointer}/method"), message));
     }
     if let Some(timeout_ms) = integration.timeout_ms {
-        let (low, high) = (TIMEOUT_MS_MIN.into(), TIMEOUT_MS_MAX.into());
+        let (low, high) = (TIMEOUT_MS_MIN.into(), report.timeout_ms_max.into());
         report.check_range(timeout_ms.into(), low, high, || format!("{pointer}/timeout_ms"));
     }
     if let Some(timeouts) = &integration.timeouts {

@@ -12,7 +12,7 @@ use super::tree::{self, Map};
 use super::vtl::{self, Translation};
 
 /// Fields that Moongate does not act on yet. Each is reported, because dropping it changes what a route does.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 7] = [
     "cacheKeyParameters",
     "cacheNamespace",
     "connectionId",
@@ -20,13 +20,11 @@ const UNSUPPORTED: [&str; 9] = [
     "credentials",
     "integrationSubtype",
     "integrationTarget",
-    "payloadFormatVersion",
-    "responseParameters",
 ];
 
 /// Every other field (source: "x-amazon-apigateway-integration object"). `responseTransferMode` needs nothing: answers that
 /// no template reads are streamed anyway.
-const SUPPORTED: [&str; 11] = [
+const SUPPORTED: [&str; 13] = [
     "type",
     "uri",
     "httpMethod",
@@ -34,6 +32,8 @@ const SUPPORTED: [&str; 11] = [
     "requestTemplates",
     "passthroughBehavior",
     "contentHandling",
+    "payloadFormatVersion",
+    "responseParameters",
     "responses",
     "timeoutInMillis",
     "tlsConfig",
@@ -80,6 +80,10 @@ pub(super) fn convert<'a>(import: &mut Import<'a>, source: &'a Node, route_path:
     if !is_proxy {
         map.put_some("responses", responses(import, source, at));
     }
+    // Proxied HTTP has no payload format; exports of HTTP APIs state one all the same.
+    let format = tree::get(source, "payloadFormatVersion").filter(|_| kind.as_deref() == Some("aws_proxy"));
+    map.put_some("payload_format_version", format.map(payload_format));
+    map.put_some("response_parameters", changes(import, source, at));
     map.put_some("timeout_ms", tree::get(source, "timeoutInMillis").cloned());
     map.put_some("tls", tls(import, source, at));
     (!has_bad_uri).then(|| tree::mapping(map, source.span))
@@ -112,7 +116,7 @@ fn report_fields<'a>(import: &mut Import<'a>, entries: &'a [(Key, Node)], kind: 
         let name = &*key.text;
         let at = at.key(name);
         if UNSUPPORTED.contains(&name) {
-            if !is_default(name, value, kind) {
+            if !is_default(name, value) {
                 let message = format!("`{name}` of an integration has no effect yet");
                 import.push(import.warning(codes::INTEGRATION_FIELD_UNSUPPORTED, &at, key.span, message));
             }
@@ -132,13 +136,11 @@ fn report_fields<'a>(import: &mut Import<'a>, entries: &'a [(Key, Node)], kind: 
 }
 
 /// Whether an unsupported field asks for nothing that does not happen anyway.
-fn is_default(name: &str, value: &Node, kind: Option<&str>) -> bool {
+fn is_default(name: &str, value: &Node) -> bool {
     match (name, &value.value) {
         (_, Value::Null) => true,
         (_, Value::Sequence(items)) => items.is_empty(),
         ("connectionType", Value::String(text)) => text.eq_ignore_ascii_case("INTERNET"),
-        // Proxied HTTP has no payload format; exports of HTTP APIs state one all the same.
-        ("payloadFormatVersion", _) => kind == Some("http_proxy"),
         _ => false,
     }
 }
@@ -297,6 +299,27 @@ fn template_node(import: &mut Import<'_>, text: &str, span: Span, at: &At<'_>) -
     let mut map = Map::default();
     map.put(name, Node::string(span, content));
     tree::mapping(map, span)
+}
+
+/// A format's version as a text: YAML reads `1.0` as a number.
+fn payload_format(node: &Node) -> Node {
+    match tree::scalar_text(node).as_deref() {
+        Some("1" | "1.0") => Node::string(node.span, "1.0"),
+        Some("2" | "2.0") => Node::string(node.span, "2.0"),
+        _ => node.clone(),
+    }
+}
+
+/// Changes to answers by status, as HTTP APIs have them.
+fn changes<'a>(import: &mut Import<'a>, source: &'a Node, at: &At<'_>) -> Option<Node> {
+    let declared = tree::get(source, "responseParameters")?;
+    let at = at.key("responseParameters");
+    let mut map = Map::default();
+    for (status, changes) in import.mapping(declared, &at)? {
+        let texts = Map::from(text_entries(import, changes, &at.key(&status.text)));
+        map.push((status.clone(), texts.into_some(changes.span)?));
+    }
+    map.into_some(declared.span)
 }
 
 fn tls<'a>(import: &mut Import<'a>, source: &'a Node, at: &At<'_>) -> Option<Node> {

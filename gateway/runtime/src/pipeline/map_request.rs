@@ -60,7 +60,10 @@ impl IntegrationRequest {
             (Self::Http(request), IntegrationPlan::Http(plan) | IntegrationPlan::HttpProxy(plan)) => {
                 record.note(Event::UpstreamRequest(&plan.call.upstream, request));
             }
-            (Self::Event(event), _) => record.note(Event::FunctionEvent(event)),
+            (Self::Event(event), IntegrationPlan::Function(FunctionPlan { form: FunctionForm::Mapped { .. }, .. })) => {
+                record.note(Event::FunctionEvent(event));
+            }
+            (Self::Event(event), _) => record.note(Event::ProxyEvent(event.len())),
             (Self::Mock(number), _) => record.note(Event::MockStatus(*number)),
             (_, IntegrationPlan::Unavailable { uri: Some(uri), .. }) => record.note(Event::Uri(uri)),
             _ => {}
