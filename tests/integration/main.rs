@@ -9,6 +9,7 @@ mod dependencies;
 mod examples;
 mod exchange;
 mod floods;
+mod fuzzing;
 mod hardening;
 mod harness_self;
 mod health;

@@ -22,12 +22,13 @@ pub mod load;
 pub mod port;
 pub mod process;
 pub mod project;
-pub mod random;
 pub mod strict;
 pub mod upstream;
 pub mod vectors;
 pub mod wait;
 pub mod wire;
+
+pub use moongate_fuzz::random;
 
 pub use client::{Client, Response};
 pub use fields::Fields;

@@ -210,11 +210,19 @@ pub(crate) fn strip_connection(fields: &mut HeaderMap) -> Result<(), HeadError> 
         .cloned()
         .collect();
     for name in found {
-        if name != TE || fields.get(TE).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+        if name == TE && takes_trailers(fields) {
+            fields.insert(TE, HeaderValue::from_static("trailers"));
+        } else {
             fields.remove(name);
         }
     }
     Ok(())
+}
+
+/// Whether `TE` says that trailers are understood, whatever else it says (RFC 9110 section 10.1.4).
+fn takes_trailers(fields: &HeaderMap) -> bool {
+    let tokens = fields.get_all(TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    tokens.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 fn named(fields: &HeaderMap) -> Vec<HeaderName> {
@@ -336,9 +344,17 @@ mod tests {
         let mut left: Vec<&str> = head.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["accept", "authorization"]);
-        let mut trailers = fields(&[("te", "trailers"), ("connection", "te")]);
-        strip_connection(&mut trailers).expect("TE may be named");
-        assert_eq!(trailers.get(TE), Some(&HeaderValue::from_static("trailers")));
+        let takes: [&[(&str, &str)]; 3] = [
+            &[("te", "trailers"), ("connection", "te")],
+            &[("te", "trailers"), ("te", "gzip")],
+            &[("te", "gzip, Trailers")],
+        ];
+        for pairs in takes {
+            let mut trailers = fields(pairs);
+            strip_connection(&mut trailers).expect("TE may be named");
+            let left: Vec<&[u8]> = trailers.get_all(TE).iter().map(HeaderValue::as_bytes).collect();
+            assert_eq!(left, [b"trailers"], "{pairs:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod tls;
 pub mod upstream;
 
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod listeners;
 
 pub use downstream::{Engine, Limits, Listener};

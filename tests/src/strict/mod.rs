@@ -165,13 +165,23 @@ fn fields(bytes: &[u8]) -> Result<Option<(ReadFields, usize)>, String> {
 
 fn check_host(fields: &ReadFields) -> Result<(), String> {
     match values(fields, "host")[..] {
-        [host]
-            if !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte)) =>
-        {
-            Ok(())
-        }
+        [host] if is_host(host) => Ok(()),
         ref hosts => Err(format!("Host: {:?}", hosts.iter().map(|host| shown(host)).collect::<Vec<_>>())),
     }
+}
+
+/// A name or an address, and a port: nothing that could be read in two ways.
+fn is_host(host: &[u8]) -> bool {
+    let text = text(host);
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port.parse::<u16>().is_ok()),
+        _ => (text.as_str(), true),
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    port && address.map_or_else(|| is_name(name), |address| address.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 fn check_connection(fields: &ReadFields) -> Result<(), String> {
@@ -285,6 +295,8 @@ mod tests {
             "GET /a HTTP/1.0\r\nHost: h\r\n\r\n",
             "GET /a HTTP/1.1\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: [h\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: h:80:80\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n z\r\n\r\n",
             "GET /a HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",

@@ -54,6 +54,16 @@ impl Answer {
         Self::new(200, Body::Chunked(chunks.iter().map(|chunk| chunk.as_bytes().to_vec()).collect()))
     }
 
+    /// 200 in pieces of bytes, each a chunk on the wire.
+    pub fn pieces(pieces: Vec<Vec<u8>>) -> Self {
+        Self::new(200, Body::Chunked(pieces))
+    }
+
+    /// 200 whose body, of bytes, ends with the connection.
+    pub fn bytes_until_close(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(200, Body::UntilClose(bytes.into()))
+    }
+
     /// 200 whose body ends with the connection.
     pub fn until_close(text: &str) -> Self {
         Self::new(200, Body::UntilClose(text.as_bytes().to_vec()))

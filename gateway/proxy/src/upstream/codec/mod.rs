@@ -5,6 +5,8 @@
 //! socket; [`super::h1`] does.
 
 mod chunked;
+#[cfg(test)]
+mod fuzz;
 mod request;
 mod response;
 
