@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod dependencies;
+mod differential;
 mod examples;
 mod exchange;
 mod floods;
