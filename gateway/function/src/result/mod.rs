@@ -1,5 +1,7 @@
 //! Results: what a function returned, as a response, a module per payload format version.
 
+mod fields;
+pub mod v1;
 pub mod v2;
 
 use std::str::Utf8Error;
@@ -27,12 +29,24 @@ pub enum ResultError {
     /// Not JSON.
     #[error("the function's result is not JSON")]
     NotJson(#[source] serde_json::Error),
+    /// Not an object, where the format knows nothing else.
+    #[error("the function's result is not a JSON object with `statusCode`, `headers` and `body`")]
+    NotObject,
+    /// A member that the format does not have.
+    #[error("the function's result has a member `{name}`, which a response does not have")]
+    UnknownMember {
+        /// The member's name, shortened.
+        name: Box<str>,
+    },
     /// `statusCode` is something else than a number (or its text) from 200 to 599.
     #[error("`statusCode` of the function's result is not a status from 200 to 599")]
     Status,
     /// `headers` is something else than an object.
     #[error("`headers` of the function's result is not an object")]
     Headers,
+    /// `multiValueHeaders` is something else than an object of lists.
+    #[error("`multiValueHeaders` of the function's result is not an object of lists")]
+    MultiValueHeaders,
     /// A field name that HTTP does not allow.
     #[error("the function's result names a header {name:?}, which is no field name")]
     HeaderName {

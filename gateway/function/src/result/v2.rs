@@ -10,20 +10,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 use moongate_exchange::{Body, Headers, Response};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{HEADERS_MAX, RESULT_BYTES_MAX, ResultError};
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// Longest part of a refused header name that is shown, in characters.
-const SHOWN_CHARS_MAX: usize = 60;
+use super::fields::{JSON, push, read_headers, read_status};
+use super::{RESULT_BYTES_MAX, ResultError};
 
 /// Reads what a function returned as the response to send.
 ///
@@ -59,7 +54,7 @@ pub fn response(result: &[u8]) -> Result<Response, ResultError> {
 
 fn inferred(body: Body) -> Response {
     let mut response = Response::new(StatusCode::OK);
-    response.headers.set(CONTENT_TYPE, JSON);
+    response.headers.set(CONTENT_TYPE, JSON.clone());
     response.body = body;
     response
 }
@@ -87,72 +82,20 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 
 impl Described<'_> {
     fn response(&self, status: &RawValue) -> Result<Response, ResultError> {
-        let mut response = Response::new(read_status(status)?);
+        let status = serde_json::from_str(status.get()).map_err(|_| ResultError::Status)?;
+        let mut response = Response::new(read_status(&status)?);
         if let Some(headers) = self.headers {
             read_headers(headers, &mut response.headers)?;
         }
         if let Some(cookies) = self.cookies {
             read_cookies(cookies, &mut response.headers)?;
         }
-        response.headers.set_if_absent(CONTENT_TYPE, JSON);
+        response.headers.set_if_absent(CONTENT_TYPE, JSON.clone());
         if let Some(body) = self.body {
             response.body = read_body(body, self.is_base64_encoded)?;
         }
         Ok(response)
     }
-}
-
-fn read_status(raw: &RawValue) -> Result<StatusCode, ResultError> {
-    let value: Value = serde_json::from_str(raw.get()).map_err(|_| ResultError::Status)?;
-    let number = match &value {
-        Value::Null => Some(0),
-        // A language without integers may write 200.0.
-        Value::Number(number) => number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64),
-        Value::String(digits) => digits.parse().ok(),
-        _ => None,
-    };
-    match number {
-        Some(0) => Ok(StatusCode::OK),
-        // 1xx are never the last word on a request (RFC 9110 section 15.2), and codes end at 599.
-        Some(code @ 200..=599) => StatusCode::from_u16(code as u16).map_err(|_| ResultError::Status),
-        _ => Err(ResultError::Status),
-    }
-}
-
-fn read_headers(raw: &RawValue, headers: &mut Headers) -> Result<(), ResultError> {
-    let fields: serde_json::Map<String, Value> = serde_json::from_str(raw.get()).map_err(|_| ResultError::Headers)?;
-    for (name, value) in fields {
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            return Err(ResultError::HeaderName { name: name.chars().take(SHOWN_CHARS_MAX).collect() });
-        };
-        if is_gateways_own(&name) {
-            continue;
-        }
-        match value {
-            Value::Null => {}
-            Value::Array(values) => values.iter().try_for_each(|value| append(headers, &name, value))?,
-            value => append(headers, &name, &value)?,
-        }
-    }
-    Ok(())
-}
-
-/// Fields that a function cannot know: they concern the connection (RFC 9110 section 7.6.1) or the body's framing.
-fn is_gateways_own(name: &HeaderName) -> bool {
-    [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
-}
-
-fn append(headers: &mut Headers, name: &HeaderName, value: &Value) -> Result<(), ResultError> {
-    let invalid = || ResultError::HeaderValue { name: name.as_str().into() };
-    let value = match value {
-        // Not `from_str`, which refuses what is beyond ASCII: functions name files in `content-disposition`.
-        Value::String(text) => HeaderValue::from_bytes(text.as_bytes()),
-        Value::Number(number) => HeaderValue::from_bytes(number.to_string().as_bytes()),
-        Value::Bool(truth) => HeaderValue::from_bytes(if *truth { b"true" } else { b"false" }),
-        Value::Null | Value::Array(_) | Value::Object(_) => return Err(invalid()),
-    };
-    push(headers, name.clone(), value.map_err(|_| invalid())?)
 }
 
 fn read_cookies(raw: &RawValue, headers: &mut Headers) -> Result<(), ResultError> {
@@ -163,14 +106,6 @@ fn read_cookies(raw: &RawValue, headers: &mut Headers) -> Result<(), ResultError
     for cookie in cookies {
         push(headers, SET_COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).map_err(|_| ResultError::Cookie)?)?;
     }
-    Ok(())
-}
-
-fn push(headers: &mut Headers, name: HeaderName, value: HeaderValue) -> Result<(), ResultError> {
-    if headers.len() >= HEADERS_MAX {
-        return Err(ResultError::TooManyHeaders);
-    }
-    headers.append(name, value);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Tests of payload format 2.0's results: by hand, and against recorded cases.
 
+use http::HeaderName;
 use serde_json::Value;
 
 use super::*;
@@ -158,7 +159,7 @@ fn results_are_bounded() {
     let large = vec![b'1'; RESULT_BYTES_MAX + 1];
     assert!(matches!(response(&large), Err(ResultError::TooLarge { .. })));
 
-    let values = vec!["\"x\""; HEADERS_MAX + 1].join(",");
+    let values = vec!["\"x\""; crate::result::HEADERS_MAX + 1].join(",");
     let result = format!(r#"{{"statusCode": 200, "headers": {{"a": [{values}]}}}}"#);
     assert!(matches!(response(result.as_bytes()), Err(ResultError::TooManyHeaders)));
     let result = format!(r#"{{"statusCode": 200, "cookies": [{values}]}}"#);
