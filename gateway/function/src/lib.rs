@@ -11,6 +11,8 @@ pub mod local;
 pub mod result;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod vectors;
 
 pub use result::ResultError;
