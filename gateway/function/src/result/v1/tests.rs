@@ -3,7 +3,10 @@
 use super::*;
 use crate::vectors;
 
-fn read(result: &str, dialect: Dialect, is_binary: bool) -> Result<(u16, Vec<(String, String)>, Vec<u8>), ResultError> {
+/// Status, fields, body.
+type Read = (u16, Vec<(String, String)>, Vec<u8>);
+
+fn read(result: &str, dialect: Dialect, is_binary: bool) -> Result<Read, ResultError> {
     let response = response(result.as_bytes(), dialect, |_| is_binary)?;
     let field = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
