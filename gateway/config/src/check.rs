@@ -7,6 +7,7 @@
 mod api;
 mod cors;
 mod domain;
+mod function;
 mod integration;
 mod route;
 mod script;
@@ -61,6 +62,11 @@ pub fn check(project: &Project, unread: &Unread) -> Vec<Issue> {
     for declared in &project.upstreams {
         let mut report = Report::new(declared, &project.sources);
         upstream::check(&declared.config, &upstreams, &mut report);
+        issues.append(&mut report.issues);
+    }
+    for declared in &project.functions {
+        let mut report = Report::new(declared, &project.sources);
+        function::check(&declared.config, &mut report);
         issues.append(&mut report.issues);
     }
     issues

@@ -16,6 +16,7 @@ pub mod cors;
 pub mod decode;
 pub mod digest;
 pub mod domain;
+pub mod function;
 pub mod gateway_response;
 pub mod ids;
 pub mod integration;

@@ -8,6 +8,7 @@ use crate::api::ApiConfig;
 use crate::check;
 use crate::decode;
 use crate::domain::DomainConfig;
+use crate::function::{FUNCTIONS_FOLDER, FunctionConfig};
 use crate::issue::{Issue, codes, sort_and_fold};
 use crate::openapi;
 use crate::source::{self, Locator, Node};
@@ -34,6 +35,8 @@ pub struct Project {
     pub domains: Vec<Declared<DomainConfig>>,
     /// The upstreams, each with the document it came from.
     pub upstreams: Vec<Declared<UpstreamConfig>>,
+    /// The functions, each with the document it came from, in whose folder its code lies.
+    pub functions: Vec<Declared<FunctionConfig>>,
     /// The texts, for the scripts the documents name.
     pub sources: Sources,
 }
@@ -51,8 +54,9 @@ pub struct Declared<T> {
 }
 
 impl Sources {
-    /// The files that are documents: `*.yaml`, `*.yml` and `*.json` below [`DOCUMENTS_FOLDER`], and beside it those whose
-    /// names end in `.openapi.yaml`, `.openapi.yml` and `.openapi.json`. In the order of their paths.
+    /// The files that are documents: `*.yaml`, `*.yml` and `*.json` below [`DOCUMENTS_FOLDER`], beside it those whose names end
+    /// in `.openapi.yaml`, `.openapi.yml` and `.openapi.json`, and `function.yaml` (`.yml`, `.json`) in the folders of
+    /// [`FUNCTIONS_FOLDER`]. In the order of their paths.
     pub fn documents(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, text)| (&**path, &**text)).filter(|(path, _)| is_document(path))
     }
@@ -60,7 +64,11 @@ impl Sources {
 
 fn is_document(path: &str) -> bool {
     let stem = [".yaml", ".yml", ".json"].iter().find_map(|ending| path.strip_suffix(ending));
-    stem.is_some_and(|stem| path.starts_with(DOCUMENTS_FOLDER) || (!stem.contains('/') && stem.ends_with(".openapi")))
+    let is_function =
+        |stem: &str| stem.strip_prefix(FUNCTIONS_FOLDER).is_some_and(|inner| inner.ends_with("/function"));
+    stem.is_some_and(|stem| {
+        path.starts_with(DOCUMENTS_FOLDER) || is_function(stem) || (!stem.contains('/') && stem.ends_with(".openapi"))
+    })
 }
 
 impl Project {
@@ -73,14 +81,14 @@ impl Project {
         for (file, text) in sources.documents() {
             loading.document(file, text);
         }
-        let Loading { apis, domains, upstreams, mut issues, unread, .. } = loading;
+        let Loading { apis, domains, upstreams, functions, mut issues, unread, .. } = loading;
         if sources.documents().next().is_none() {
             let issue = Issue::error(codes::EMPTY_PROJECT, "", "", "the project declares no API");
             issues.push(
                 issue.help("put a document such as `apis/hello.yaml` or `petstore.openapi.yaml` into its folder"),
             );
         }
-        let project = Self { apis, domains, upstreams, sources };
+        let project = Self { apis, domains, upstreams, functions, sources };
         let suppressed = Suppressed::new(&issues);
         issues.extend(check::check(&project, &unread).into_iter().filter(|issue| !suppressed.covers(issue)));
         project.resolve(&mut issues);
@@ -94,7 +102,8 @@ impl Project {
         let apis = self.apis.iter().map(|api| (&*api.file, &api.node));
         let domains = self.domains.iter().map(|domain| (&*domain.file, &domain.node));
         let upstreams = self.upstreams.iter().map(|upstream| (&*upstream.file, &upstream.node));
-        let nodes: HashMap<&str, &Node> = apis.chain(domains).chain(upstreams).collect();
+        let functions = self.functions.iter().map(|function| (&*function.file, &function.node));
+        let nodes: HashMap<&str, &Node> = apis.chain(domains).chain(upstreams).chain(functions).collect();
         let mut locators: HashMap<&str, Locator<'_>> = HashMap::new();
         for issue in issues.iter_mut().filter(|issue| issue.span.is_none()) {
             let Some((file, node)) = nodes.get_key_value(&*issue.file) else { continue };
@@ -110,6 +119,7 @@ struct Loading {
     apis: Vec<Declared<ApiConfig>>,
     domains: Vec<Declared<DomainConfig>>,
     upstreams: Vec<Declared<UpstreamConfig>>,
+    functions: Vec<Declared<FunctionConfig>>,
     issues: Vec<Issue>,
     unread: check::Unread,
     /// What is declared (`api`, `domain` or `upstream`, and its name) and where first.
@@ -144,13 +154,15 @@ impl Loading {
             self.domain(node, file, text);
         } else if is("upstream") {
             self.upstream(node, file, text);
+        } else if is("function") {
+            self.function(node, file, text);
         } else {
             let start = node.entries().first().map_or(node.span, |(key, _)| key.span);
-            let issue =
-                Issue::error(codes::UNKNOWN_DOCUMENT, file, "", "this is neither an API nor a domain nor an upstream")
-                    .at(start);
-            self.issues
-                .push(issue.help("a document has `api:`, `domain:`, `upstream:`, `openapi:` or `swagger:` at its top"));
+            let message = "this is neither an API nor a domain, an upstream or a function";
+            let issue = Issue::error(codes::UNKNOWN_DOCUMENT, file, "", message).at(start);
+            self.issues.push(issue.help(
+                "a document has `api:`, `domain:`, `upstream:`, `function:`, `openapi:` or `swagger:` at its top",
+            ));
         }
     }
 
@@ -187,6 +199,16 @@ impl Loading {
                 self.unread.is_incomplete |= name.is_none();
                 self.unread.upstreams.extend(name);
             }
+        }
+    }
+
+    fn function(&mut self, node: Node, file: &str, text: &str) {
+        match decode::decode::<FunctionConfig>(&node, file, &mut self.issues) {
+            Some(config) if self.is_first("function", &config.function, &node, file, text) => {
+                self.functions.push(Declared { file: file.to_owned(), config, node });
+            }
+            Some(_) => {}
+            None => self.unread.is_incomplete = true,
         }
     }
 

@@ -46,14 +46,15 @@ codes! {
         one cause often stands behind many of them.";
     /// The document is of no kind we know.
     UNKNOWN_DOCUMENT = "E004": "Every file under `apis/` must be a mapping with one of these keys at its top: `api:` for an \
-        API in Moongate's own format, `domain:` for a custom domain, `upstream:` for an upstream, `openapi:` or `swagger:` for an OpenAPI description.";
+        API in Moongate's own format, `domain:` for a custom domain, `upstream:` for an upstream, `openapi:` or `swagger:` for \
+        an OpenAPI description; and every `function.yaml` under `functions/` has `function:`.";
     /// Nothing to load.
     EMPTY_PROJECT = "E005": "The project declares nothing. Its documents are looked for in `apis/` (files that end in \
         `.yaml`, `.yml` or `.json`, in folders below it too) and, next to that folder, in files that end in `.openapi.yaml`, \
-        `.openapi.yml` or `.openapi.json`.";
+        `.openapi.yml` or `.openapi.json`; functions are `function.yaml` files in folders of `functions/`.";
     /// Two documents declare the same thing.
-    DECLARED_TWICE = "E006": "Two documents declare an API with the same id, or a domain or upstream with the same name. Ids \
-        and names are addresses, so each can lead to one place only. The help names the first document.";
+    DECLARED_TWICE = "E006": "Two documents declare an API with the same id, or a domain, an upstream or a function with the \
+        same name. Ids and names are addresses, so each can lead to one place only. The help names the first document.";
     /// A value of the wrong type.
     WRONG_TYPE = "E010": "A value has another type than its field: a text where a number belongs, a single value where a \
         list belongs. In YAML an unquoted `1.0`, `true` or `null` is a number, a truth value or nothing; in quotes it is \
