@@ -35,13 +35,16 @@ impl Neighbour {
     fn ask(client: Client, target: &str, is_over: &AtomicBool) -> Vec<Duration> {
         let mut connection = client.connect();
         let mut times = Vec::new();
-        while !is_over.load(Ordering::SeqCst) {
+        // At least once, however late this thread comes to run: an attack may be over sooner.
+        loop {
             let start = Instant::now();
             connection.request("GET", target, &[], b"").expect_status(200);
             times.push(start.elapsed());
+            if is_over.load(Ordering::SeqCst) {
+                return times;
+            }
             thread::sleep(Duration::from_millis(1));
         }
-        times
     }
 
     /// Stops, and checks that the attack was hardly felt.
