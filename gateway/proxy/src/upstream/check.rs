@@ -61,7 +61,7 @@ async fn ask(
         Connected::H2(connection) => {
             let streaming = connection.reserve();
             let head = to_h2(&request, &target.authority, target.tls.is_some()).map_err(said)?;
-            let answered = connection.send(head, Body::Empty, streaming).await;
+            let answered = connection.send(head, Body::Empty, streaming, rules.timeout).await;
             answered.map_err(|failure| failure.to_string())?.0.status
         }
     };

@@ -126,19 +126,21 @@ impl H2 {
 
     /// Sends a request (scheme and authority in its target) and waits for the answer's head.
     ///
-    /// Dropping the future resets the stream.
+    /// Dropping the future resets the stream. `patience` is how long the upstream may open no window for the request's body.
     pub(super) async fn send(
         self,
         mut head: http::Request<()>,
         body: Body,
         streaming: Streaming,
+        patience: Duration,
     ) -> Result<(http::response::Parts, RecvStream, Streaming), Failure> {
         let mut sender = self.sender.ready().await.map_err(Failure::Upstream)?;
         set_length(&head.method().clone(), head.headers_mut(), &body);
         let is_bodiless = body.is_end_stream();
         let (mut answer, stream) = sender.send_request(head, is_bodiless).map_err(Failure::Upstream)?;
         if !is_bodiless {
-            let mut upload: Pin<Box<dyn Future<Output = Result<(), BodyError>> + Send>> = Box::pin(pump(body, stream));
+            let mut upload: Pin<Box<dyn Future<Output = Result<(), BodyError>> + Send>> =
+                Box::pin(pump(body, stream, patience));
             let mut is_sent = false;
             let answered = poll_fn(|cx| {
                 if !is_sent && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
@@ -186,7 +188,7 @@ fn set_length(method: &Method, headers: &mut HeaderMap, body: &Body) {
 }
 
 /// Sends a body as the upstream opens its windows.
-async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BodyError> {
+async fn pump(mut body: Body, mut stream: SendStream<Bytes>, patience: Duration) -> Result<(), BodyError> {
     loop {
         let frame = poll_fn(|cx| {
             // An upstream that needs no more of the body resets the stream (RFC 9113 section 8.1).
@@ -218,17 +220,21 @@ async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BodyE
                 continue;
             }
         };
-        if send_all(data, body.is_end_stream(), &mut stream).await.is_none() {
+        if send_all(data, body.is_end_stream(), &mut stream, patience).await.is_none() {
             return Ok(());
         }
     }
 }
 
 /// Sends a piece within the windows. `None` when the stream, or the body, is over by it.
-async fn send_all(mut data: Bytes, is_last: bool, stream: &mut SendStream<Bytes>) -> Option<()> {
+async fn send_all(mut data: Bytes, is_last: bool, stream: &mut SendStream<Bytes>, patience: Duration) -> Option<()> {
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
-        let capacity = poll_fn(|cx| stream.poll_capacity(cx)).await?.ok()?;
+        let Ok(capacity) = tokio::time::timeout(patience, poll_fn(|cx| stream.poll_capacity(cx))).await else {
+            stream.send_reset(Reason::CANCEL);
+            return None;
+        };
+        let capacity = capacity?.ok()?;
         let piece = data.split_to(capacity.min(data.len()));
         let is_end = is_last && data.is_empty();
         stream.send_data(piece, is_end).ok()?;

@@ -69,7 +69,8 @@ impl Pool {
         Home { state: Arc::clone(state), worker: Some(self.0.worker) }
     }
 
-    /// A connection to an address (or to another address of the same name): a kept one if there is, else a new one.
+    /// A connection to an address: a kept one if there is, else a new one. A new one may lead to another address of the same name,
+    /// which is said then.
     ///
     /// # Errors
     ///
@@ -79,11 +80,11 @@ impl Pool {
         state: &State,
         endpoint: &Arc<Endpoint>,
         limit: Duration,
-    ) -> Result<(Arc<Endpoint>, Acquired), UpstreamError> {
+    ) -> Result<(Option<Arc<Endpoint>>, Acquired), UpstreamError> {
         let worker = self.0.worker;
         loop {
             let opening = match self.look(state, endpoint) {
-                Look::Kept(kept) => return Ok((Arc::clone(endpoint), kept)),
+                Look::Kept(kept) => return Ok((None, kept)),
                 Look::Opening(mut opening) => {
                     // Made, or failed: either way it is time to look again.
                     let _ = opening.changed().await;
@@ -108,7 +109,7 @@ impl Pool {
             };
             drop(shelf);
             drop(opening);
-            return Ok((reached, acquired));
+            return Ok((Some(reached), acquired));
         }
     }
 
@@ -118,7 +119,7 @@ impl Pool {
         state: &State,
         endpoint: &Arc<Endpoint>,
         limit: Duration,
-    ) -> Result<(Arc<Endpoint>, Acquired), UpstreamError> {
+    ) -> Result<(Option<Arc<Endpoint>>, Acquired), UpstreamError> {
         // The kept ones may be as stale as the one that failed; what is left of them is closed by the sweep.
         let Some(permit) = state.place(endpoint, self.0.worker).await? else {
             return self.acquire(state, endpoint, limit).await;
@@ -132,7 +133,7 @@ impl Pool {
                 Acquired::H2(shared, streaming)
             }
         };
-        Ok((reached, acquired))
+        Ok((Some(reached), acquired))
     }
 
     fn look(&self, state: &State, endpoint: &Arc<Endpoint>) -> Look {
@@ -183,6 +184,12 @@ impl Pool {
             }
             let mut known = self.0.states.lock();
             known.retain(|_, state| state.is_wanted());
+            for state in states.iter().filter(|state| !known.contains_key(&state.id)) {
+                for endpoint in &state.endpoints().list {
+                    // Nobody looks here again: what is not in use is closed now, what is closes by itself.
+                    drop(endpoint.shelf(self.0.worker).lock().sweep(Duration::ZERO));
+                }
+            }
             let is_alive = |upstream| known.contains_key(&upstream);
             self.0.connector.forget(is_alive);
         }

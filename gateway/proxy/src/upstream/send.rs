@@ -138,23 +138,25 @@ impl Sender<'_> {
             Ok(picked) => picked,
             Err(error) => return Err(Failure::new(FailureKind::Connect, error)),
         };
-        *reached = Some(Arc::clone(&picked));
         let limit = self.call.timeouts.connect;
+        let endpoint = reached.insert(picked);
         let acquired = if tries.was_stale {
-            self.pool.fresh(self.state, &picked, limit).await
+            self.pool.fresh(self.state, endpoint, limit).await
         } else {
-            self.pool.acquire(self.state, &picked, limit).await
+            self.pool.acquire(self.state, endpoint, limit).await
         };
-        let (endpoint, connection) = match acquired {
+        let (other, connection) = match acquired {
             Ok(acquired) => acquired,
             Err(error @ UpstreamError::Overloaded { .. }) => return Err(Failure::new(FailureKind::Ours, error)),
             Err(error) => return Err(Failure::new(FailureKind::Connect, error)),
         };
+        if let Some(other) = other {
+            *endpoint = other;
+        }
         if tries.takes_target_host {
             request.headers.set(HOST, self.state.spec.targets[endpoint.target].authority.clone());
         }
-        *reached = Some(Arc::clone(&endpoint));
-        let busy = Busy::new(endpoint, self.counted.clone());
+        let busy = Busy::new(Arc::clone(endpoint), self.counted.clone());
         let sending = async {
             match connection {
                 Acquired::H1(connection) => self.send_h1(connection, tries, request, busy).await,
@@ -205,7 +207,7 @@ impl Sender<'_> {
             Body::Full(bytes) => Body::Full(bytes.clone()),
             streams => std::mem::take(streams),
         };
-        match connection.send(head, body, streaming).await {
+        match connection.send(head, body, streaming, self.call.timeouts.read).await {
             Ok((mut parts, stream, streaming)) => {
                 // An upstream that names protected fields in `Connection` harms only itself: what it names first is gone.
                 let _ = fields::strip_connection(&mut parts.headers);
@@ -311,7 +313,7 @@ impl<'call> Tries<'call> {
         }
         // By chance up to the longest pause, which doubles: clients that failed together do not come back together.
         let longest = plan.backoff.saturating_mul(1 << self.retries.min(8));
-        let chance = scramble(self.state.requests.fetch_add(1, Ordering::Relaxed)) % 1_000;
+        let chance = scramble(self.state.retries.fetch_add(1, Ordering::Relaxed)) % 1_000;
         self.pause = longest.mul_f64(chance as f64 / 1_000.0);
         self.retries += 1;
         true

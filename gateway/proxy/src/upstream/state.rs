@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) requests: AtomicU64,
     /// Copies under way.
     pub(super) mirrored: AtomicU32,
+    /// Requests sent again by a policy, so far.
+    pub(super) retries: AtomicU64,
 }
 
 impl State {
@@ -69,6 +71,7 @@ impl State {
             budget: Budget::default(),
             requests: AtomicU64::new(0),
             mirrored: AtomicU32::new(0),
+            retries: AtomicU64::new(0),
         };
         if !has_names {
             let address = |(index, target): (usize, &moongate_runtime::upstream::Target)| {
@@ -148,6 +151,10 @@ impl State {
             self.was_used.store(true, Ordering::Relaxed);
             self.wanted.notify_one();
         }
+        // Nearly always: what is known still holds.
+        if self.endpoints.load().until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
         let mut looked = self.looked.subscribe();
         let before = *looked.borrow_and_update();
         if before == 0 {
@@ -155,10 +162,7 @@ impl State {
             let _ = looked.changed().await;
             return;
         }
-        let is_old = self.endpoints.load().until.is_some_and(|until| until < Instant::now());
-        if is_old {
-            let _ = tokio::time::timeout(REFRESH_PATIENCE, looked.changed()).await;
-        }
+        let _ = tokio::time::timeout(REFRESH_PATIENCE, looked.changed()).await;
     }
 
     /// The address for a request.
@@ -265,6 +269,16 @@ impl State {
             Some(false) => tracing::info!(upstream = self.name(), "circuit closed"),
             None => {}
         }
+    }
+
+    /// Open connections to all addresses, over all workers.
+    pub(super) fn connections(&self) -> usize {
+        (self.spec.pool.connections_max as usize).saturating_sub(self.connections.available_permits())
+    }
+
+    /// Requests that wait for a connection.
+    pub(super) fn pending(&self) -> u32 {
+        self.pending.load(Ordering::Relaxed)
     }
 
     fn may_eject(&self, rules: &Outliers, candidate: &Endpoint) -> bool {
