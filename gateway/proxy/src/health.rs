@@ -130,6 +130,7 @@ impl Health {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
                 .expect("writing to a String does not fail");
         }
+        shared.fleet.write_metrics(&mut text);
         text
     }
 }

@@ -69,6 +69,7 @@ fn retries_never_exceed_their_budget() {
     }
     let retries = broken.requests().len() - REQUESTS;
     assert!((10..=10 + REQUESTS / 10).contains(&retries), "{retries} retries of {REQUESTS} requests");
+    assert_eq!(gateway.metric("gateway_upstream_retries_total", &["upstream=\"servers\""]) as usize, retries);
 }
 
 #[test]

@@ -92,6 +92,8 @@ fn a_target_that_the_check_finds_unwell_gets_nothing_until_it_is_well() {
     let check = flaky.wait_for_requests(1).remove(0);
     assert_eq!((check.method.as_str(), check.header("host")), ("GET", Some(flaky.address().to_string().as_str())));
     wait_until("the unwell target to be left alone", SOON, || !answers(&gateway, 10).contains_key("flaky"));
+    let targets = |state: &str| gateway.metric("gateway_upstream_targets", &[&format!("state=\"{state}\"")]) as u64;
+    assert_eq!((targets("available"), targets("unwell")), (1, 1));
     is_well.store(true, Ordering::SeqCst);
     wait_until("the target to be asked again", SOON, || answers(&gateway, 10).contains_key("flaky"));
     assert!(gateway.process().said().contains("target is unwell"), "{}", gateway.process().said());
@@ -144,6 +146,7 @@ fn a_circuit_opens_when_too_much_fails_and_closes_again() {
     let statuses: Vec<u16> = (0..10).map(|_| gateway.get("/u/").status).collect();
     assert_eq!(statuses[..5], [500; 5]);
     assert_eq!(statuses[5..], [503; 5], "the circuit is open");
+    assert_eq!(gateway.metric("gateway_upstream_circuit_open", &["upstream=\"servers\""]).to_string(), "1");
     assert_eq!(upstream.requests().len(), 5);
     is_broken.store(false, Ordering::SeqCst);
     wait_until("the circuit to close", SOON, || gateway.get("/u/").status == 200);

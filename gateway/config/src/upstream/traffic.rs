@@ -104,7 +104,8 @@ pub struct RetryConfig {
     /// Most further attempts for one request, 0..=10. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries_max: Option<u32>,
-    /// Longest time for one attempt, connection included, in milliseconds, 1..=3,600,000. Default: only the route's `timeout_ms`.
+    /// Longest time for one attempt, connection included, in milliseconds, 1..=3,600,000; uploads have `write_ms` instead. Default:
+    /// only the route's `timeout_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_try_timeout_ms: Option<u32>,
     /// What is tried again. Default: `[connect_failure, reset, refused]`.

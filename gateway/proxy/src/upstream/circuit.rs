@@ -35,6 +35,11 @@ impl Circuit {
         moved.is_ok().then_some(Pass::Trial)
     }
 
+    /// Whether requests are refused, but for those that try whether it can close.
+    pub(super) fn is_open(&self) -> bool {
+        self.open_until_ms.load(Ordering::Relaxed) != 0
+    }
+
     /// A request has ended. Whether the circuit opened or closed by it: `Some(true)` for opened.
     pub(super) fn ended(&self, limit: &ErrorLimit, pass: Pass, is_failure: bool) -> Option<bool> {
         if self.open_until_ms.load(Ordering::Relaxed) != 0 {

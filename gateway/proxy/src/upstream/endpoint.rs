@@ -18,6 +18,19 @@ const CONNECT_REST_MAX: Duration = Duration::from_secs(30);
 /// Longest an outlier is set aside, as a multiple of the first time.
 const EJECTIONS_MAX: u32 = 10;
 
+/// How an address counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It gets requests.
+    Available,
+    /// The health check finds it unwell.
+    Unwell,
+    /// It is set aside for failed requests.
+    Aside,
+    /// It takes no connections.
+    Resting,
+}
+
 /// An address of an upstream, shared by all workers.
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -88,6 +101,20 @@ impl Endpoint {
         !health.is_unwell.load(Ordering::Relaxed)
             && is_past(&health.aside_until_ms)
             && is_past(&health.resting_until_ms)
+    }
+
+    /// How it counts now, in a word.
+    pub(super) fn condition(&self) -> Condition {
+        let health = &self.health;
+        if health.is_unwell.load(Ordering::Relaxed) {
+            Condition::Unwell
+        } else if self.is_ejected() {
+            Condition::Aside
+        } else if !is_past(&health.resting_until_ms) {
+            Condition::Resting
+        } else {
+            Condition::Available
+        }
     }
 
     /// Whether it is set aside for failed requests.

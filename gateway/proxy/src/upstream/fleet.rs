@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::upstream::check;
 use crate::upstream::connect::Connector;
 use crate::upstream::dns::{Known, LookupError, Query, Resolver, ResolverOptions};
+use crate::upstream::figures;
 use crate::upstream::state::{Address, State};
 
 /// How often upstreams are looked through for those that no configuration has any more.
@@ -62,6 +63,12 @@ impl Fleet {
             state
         });
         Arc::clone(state)
+    }
+
+    /// Writes figures about upstreams in Prometheus' text format.
+    pub(crate) fn write_metrics(&self, text: &mut String) {
+        let states: Vec<Arc<State>> = self.states.lock().values().cloned().collect();
+        figures::write(text, &states);
     }
 
     async fn look_after(self: Arc<Self>, mut arrivals: mpsc::UnboundedReceiver<Arc<State>>, published: &Published) {

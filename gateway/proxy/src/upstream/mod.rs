@@ -16,6 +16,7 @@ mod codec;
 mod connect;
 mod dns;
 mod endpoint;
+mod figures;
 mod fleet;
 mod h1;
 mod h2;
