@@ -9,7 +9,6 @@ use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
 use moongate_lua::Limits;
-use moongate_proxy::ResolverOptions;
 use moongate_proxy::upstream::{Fleet, Pool};
 use moongate_runtime::invocation::{Call, Invocation, Unasked, invoke};
 use moongate_runtime::{Published, Snapshot};
@@ -17,7 +16,7 @@ use moongate_runtime::{Published, Snapshot};
 use crate::cli::INVALID_CONFIGURATION;
 use crate::follow::{Loaded, Loader};
 use crate::output::{self, Printer};
-use crate::settings::Output;
+use crate::settings::{Flags, Output, Settings};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -111,16 +110,24 @@ fn test(arguments: Test) -> anyhow::Result<ExitCode> {
     let call = call(&arguments, snapshot)?;
     let (api, target, method) = (call.api.clone(), call.target.clone(), call.method.clone());
     moongate_runtime::enter_worker(0);
-    let fleet = Fleet::start(ResolverOptions::default(), 1, Arc::new(Published::default()))?;
-    let upstreams = Pool::new(fleet, 0);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let invocation = runtime.block_on(async {
-        if arguments.dry_run {
-            invoke(snapshot, &Unasked, call).await
-        } else {
-            invoke(snapshot, &upstreams, call).await
+    // Names are resolved as the gateway would.
+    let settings = match Settings::read(Flags::default(), &loaded.sources, &arguments.project) {
+        Ok(settings) => settings,
+        Err(issues) => {
+            Printer::new(Output::Text).issues(&issues, &loaded.sources);
+            return Ok(ExitCode::from(INVALID_CONFIGURATION));
         }
-    })?;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let invocation: anyhow::Result<Invocation> = runtime.block_on(async {
+        if arguments.dry_run {
+            Ok(invoke(snapshot, &Unasked, call).await?)
+        } else {
+            let fleet = Fleet::start(settings.resolver, 1, Arc::new(Published::default()))?;
+            Ok(invoke(snapshot, &Pool::new(fleet, 0), call).await?)
+        }
+    });
+    let invocation = invocation?;
     match arguments.format {
         Format::Json => output::line(&serde_json::to_string_pretty(&invocation)?),
         Format::Text => show(&format!("{method} {target}"), &api, &invocation),
