@@ -1,5 +1,7 @@
 //! Connections to upstreams: never shared across trust, bounded, and let go when nobody uses them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -130,15 +132,37 @@ fn at_once(gateway: &Gateway, count: usize) -> Vec<u16> {
 
 #[test]
 fn requests_wait_for_a_connection_when_there_are_enough() {
-    let upstream = Upstream::recording(|_| Answer::text("slow").after(Duration::from_millis(50)));
+    let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (for_upstream, most_there) = (Arc::clone(&busy), Arc::clone(&most));
+    let upstream = Upstream::recording(move |_| {
+        most_there.fetch_max(for_upstream.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(50));
+        for_upstream.fetch_sub(1, Ordering::SeqCst);
+        Answer::text("slow")
+    });
     let gateway = gateway(&format!("{}pool: {{ connections_max: 2 }}\n", targets(&[&upstream])));
     assert_eq!(at_once(&gateway, 12), [200; 12]);
-    let mut used: Vec<usize> = upstream.requests().iter().map(|request| request.connection).collect();
-    used.sort_unstable();
-    used.dedup();
-    assert_eq!(upstream.requests().len(), 12);
-    assert!(upstream.connections() <= 12 && !used.is_empty(), "{used:?}");
-    // Never more than two at a time: twelve answers of 50 ms cannot have been quicker than six after each other.
+    assert_eq!((upstream.requests().len(), most.load(Ordering::SeqCst)), (12, 2));
+    // Afterwards nobody waits, and the places are free again.
+    assert_eq!(gateway.metric("gateway_upstream_pending", &[]) as u64, 0);
+    assert!(gateway.metric("gateway_upstream_connections", &[]) <= 2.0);
+}
+
+#[test]
+fn a_reload_of_something_else_keeps_connections_and_health() {
+    let upstream = Upstream::text("kept");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let gateway = super::builder(&format!("targets: [{{ url: {} }}, {{ url: http://{free} }}]\n", upstream.url()))
+        .args(["--workers", "1"])
+        .start();
+    for number in 0..4 {
+        gateway.get("/u/").expect_status(200);
+        let event =
+            gateway.edit_and_wait("apis/other.yaml", &format!("upstream: other-{number}\n{}", targets(&[&upstream])));
+        assert_eq!(event["event"], "reloaded", "{event}");
+    }
+    gateway.get("/u/").expect_status(200);
+    assert_eq!((upstream.connections(), upstream.requests().len()), (1, 5));
 }
 
 #[test]
