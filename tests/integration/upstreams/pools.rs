@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moongate_tests::certificates::Authority;
 use moongate_tests::upstream::Refusal;
@@ -163,6 +163,39 @@ fn a_reload_of_something_else_keeps_connections_and_health() {
     }
     gateway.get("/u/").expect_status(200);
     assert_eq!((upstream.connections(), upstream.requests().len()), (1, 5));
+}
+
+#[test]
+fn an_unused_connection_makes_way_for_one_that_is_needed() {
+    let (first, second) = (Upstream::text("first"), Upstream::h2c(|_| Answer::text("second")));
+    for (upstreams, version) in [([&first, &first], "1.1"), ([&second, &second], "2")] {
+        // One upstream on two names, which are two targets: only one of them can have the connection.
+        let port = upstreams[0].address().port();
+        let document = format!(
+            "targets: [{{ url: http://127.0.0.1:{port} }}, {{ url: http://a.localhost:{port} }}]\nhttp_version: \"{version}\"\npool: {{ connections_max: 1 }}\n"
+        );
+        let gateway = gateway(&document);
+        let start = Instant::now();
+        for _ in 0..8 {
+            gateway.get("/u/").expect_status(200);
+        }
+        assert!(start.elapsed() < Duration::from_secs(8), "{version}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn requests_that_wait_for_a_connection_which_fails_do_not_queue_up() {
+    let upstream = Upstream::faulty(moongate_tests::Fault::AcceptNever);
+    let gateway = super::builder(&format!(
+        "{}http_version: \"2\"\ntimeouts: {{ connect_ms: 500 }}\nretry: {{ retries_max: 0 }}\n",
+        targets(&[&upstream])
+    ))
+    .args(["--workers", "1"])
+    .start();
+    let start = Instant::now();
+    assert_eq!(at_once(&gateway, 16), [502; 16]);
+    // One after the other they would take eight seconds.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Endpoint {
         }
     }
 
-    /// A worker's connections. The lock is taken by one thread only, but for the end of the address, and never across a wait.
+    /// A worker's connections. The lock is taken by one thread only, but for the end of the address and for places that are needed
+    /// elsewhere, and never across a wait.
     pub(super) fn shelf(&self, worker: usize) -> &Mutex<Shelf> {
         &self.shelves[worker]
     }

@@ -82,12 +82,13 @@ impl Pool {
         limit: Duration,
     ) -> Result<(Option<Arc<Endpoint>>, Acquired), UpstreamError> {
         let worker = self.0.worker;
+        let mut waits_for_others = true;
         loop {
-            let opening = match self.look(state, endpoint) {
+            let opening = match self.look(state, endpoint, waits_for_others) {
                 Look::Kept(kept) => return Ok((None, kept)),
                 Look::Opening(mut opening) => {
-                    // Made, or failed: either way it is time to look again.
-                    let _ = opening.changed().await;
+                    // One that was made is shared; when it failed, whoever waited tries on his own, and not one after the other.
+                    waits_for_others = opening.changed().await.is_ok();
                     continue;
                 }
                 Look::Open(opening) => opening,
@@ -108,7 +109,9 @@ impl Pool {
                 }
             };
             drop(shelf);
-            drop(opening);
+            if let Some(opening) = opening {
+                opening.made();
+            }
             return Ok((Some(reached), acquired));
         }
     }
@@ -136,7 +139,7 @@ impl Pool {
         Ok((Some(reached), acquired))
     }
 
-    fn look(&self, state: &State, endpoint: &Arc<Endpoint>) -> Look {
+    fn look(&self, state: &State, endpoint: &Arc<Endpoint>, waits_for_others: bool) -> Look {
         let worker = self.0.worker;
         let mut shelf = endpoint.shelf(worker).lock();
         while let Some(mut kept) = shelf.take_h1(state.spec.pool.idle) {
@@ -158,12 +161,14 @@ impl Pool {
             let streaming = shared.reserve();
             return Look::Kept(Acquired::H2(shared, streaming));
         }
-        if let Some(opening) = &shelf.opening {
-            return Look::Opening(opening.clone());
+        match &shelf.opening {
+            Some(opening) if waits_for_others => return Look::Opening(opening.clone()),
+            Some(_) => return Look::Open(None),
+            None => {}
         }
         let (sender, receiver) = watch::channel(());
         shelf.opening = Some(receiver);
-        Look::Open(Some(Opening { endpoint: Arc::clone(endpoint), worker, _sender: sender }))
+        Look::Open(Some(Opening { endpoint: Arc::clone(endpoint), worker, sender }))
     }
 
     /// Closes connections that were not used for long, or that their upstream has closed. Runs until dropped.
@@ -204,11 +209,17 @@ enum Look {
     Open(Option<Opening>),
 }
 
-/// An HTTP/2 connection in the making. Whoever waits for it looks again when this is dropped.
+/// An HTTP/2 connection in the making. Whoever waits for it hears that it was made, or that this was dropped without.
 struct Opening {
     endpoint: Arc<Endpoint>,
     worker: usize,
-    _sender: watch::Sender<()>,
+    sender: watch::Sender<()>,
+}
+
+impl Opening {
+    fn made(self) {
+        self.sender.send_replace(());
+    }
 }
 
 impl Drop for Opening {

@@ -52,6 +52,15 @@ impl Shelf {
         }
     }
 
+    /// Gives up a connection that nobody uses, for one that is needed elsewhere: to be dropped outside of the lock.
+    pub(super) fn give_up_one(&mut self) -> Option<impl Sized + use<>> {
+        if !self.h1.is_empty() {
+            return Some((Some(self.h1.remove(0)), None));
+        }
+        let unused = self.h2.iter().position(|connection| connection.streams() == 0)?;
+        Some((None, Some(self.h2.remove(unused))))
+    }
+
     /// An HTTP/2 connection with room for a stream; or, when there can be no further connection, the least busy one.
     pub(super) fn h2(&mut self) -> Option<H2> {
         self.h2.retain(H2::takes_requests);

@@ -231,12 +231,26 @@ impl State {
         if before >= self.spec.pool.pending_max {
             return Err(UpstreamError::Overloaded { reason: "too many requests wait for a connection" });
         }
+        // A connection that waits unused, to another address or on another worker, keeps this request from its own.
+        self.give_up_unused();
         let place = tokio::select! {
             permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
             () = returned.notified() => None,
         };
         drop(waiting);
         Ok(place)
+    }
+
+    /// Closes one connection that nobody uses, if there is one, on whatever worker: rare enough to reach across threads.
+    fn give_up_unused(&self) {
+        for endpoint in &self.endpoints.load().list {
+            for worker in 0..self.workers {
+                let given_up = endpoint.shelf(worker).lock().give_up_one();
+                if given_up.is_some() {
+                    return;
+                }
+            }
+        }
     }
 
     /// Whether requests wait for a connection, on whatever worker.
