@@ -72,7 +72,7 @@ fn old_addresses_serve_while_no_name_server_answers() {
     for manner in [Manner::Silent, Manner::Failing, Manner::Garbage] {
         let (dns, upstream) = (DnsServer::default(), Upstream::text("still here"));
         dns.set("stale.test", Name::v4(1, ["127.0.0.1"]));
-        let settings = "ttl_min_ms: 1, ttl_max_ms: 50, timeout_ms: 200, attempts: 1";
+        let settings = "ttl_min_ms: 1, ttl_max_ms: 50, timeout_ms: 3000, attempts: 1";
         let gateway = gateway(&dns, "stale.test", upstream.address().port(), settings);
         gateway.get("/n/").expect_status(200);
         dns.set("stale.test", Name::v4(1, ["127.0.0.2"]).manner(manner));
@@ -80,7 +80,8 @@ fn old_addresses_serve_while_no_name_server_answers() {
         wait_until("the name server to be asked in vain", SOON, || {
             let start = Instant::now();
             assert_eq!(gateway.get("/n/").expect_status(200).text(), "still here", "{manner:?}");
-            assert!(start.elapsed() < Duration::from_secs(2), "{manner:?}: {:?}", start.elapsed());
+            // Nobody waits for the name server, only for the address.
+            assert!(start.elapsed() < Duration::from_secs(1), "{manner:?}: {:?}", start.elapsed());
             dns.asked("stale.test", "A") > asked
         });
     }

@@ -14,6 +14,10 @@ use crate::upstream::balance::{Endpoints, scramble};
 use crate::upstream::circuit::{Budget, Circuit, Pass};
 use crate::upstream::endpoint::Endpoint;
 
+/// How long addresses whose time is up serve without a request waiting for news: longer than asking takes, even in vain. While
+/// requests come, names are asked for again as soon as their time is up, so that this is not how old addresses become.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Longest wait for a name that is asked for again after nobody wanted it for a while; then its last addresses serve.
 const REFRESH_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -151,8 +155,8 @@ impl State {
             self.was_used.store(true, Ordering::Relaxed);
             self.wanted.notify_one();
         }
-        // Nearly always: what is known still holds.
-        if self.endpoints.load().until.is_some_and(|until| until > Instant::now()) {
+        // Nearly always: what is known still holds, or is being asked for.
+        if self.endpoints.load().until.is_some_and(|until| until + GRACE > Instant::now()) {
             return;
         }
         let mut looked = self.looked.subscribe();
