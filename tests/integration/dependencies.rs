@@ -8,14 +8,15 @@ use serde_json::Value;
 use moongate_tests::binary;
 
 /// Each crate and the crates of ours that it may name: lower levels only. `moongate-fuzz` is named by tests.
-const MAY_USE: [(&str, &[&str]); 15] = [
-    ("moongate-config", &[]),
+const MAY_USE: [(&str, &[&str]); 16] = [
+    ("moongate-vtl", &[]),
+    ("moongate-config", &["moongate-vtl"]),
     ("moongate-portal-templates", &[]),
     ("moongate-exchange", &["moongate-fuzz"]),
     ("moongate-fuzz", &[]),
     ("moongate-admin-store", &["moongate-config"]),
     ("moongate-state", &["moongate-config", "moongate-exchange"]),
-    ("moongate-lua", &["moongate-config", "moongate-exchange"]),
+    ("moongate-lua", &["moongate-config", "moongate-exchange", "moongate-vtl"]),
     ("moongate-function", &["moongate-config", "moongate-exchange"]),
     (
         "moongate-policy",
