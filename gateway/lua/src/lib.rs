@@ -40,7 +40,7 @@ pub use authorization::{Authorization, Decision};
 pub use bank::{Bank, VmGuard, set_worker};
 pub use budget::Limits;
 pub use error::{ErrorKind, ScriptError};
-pub use json::lookup::json_text;
+pub use json::lookup::{json_at, json_text};
 pub use run::Phase;
 pub use script::{ConfigId, Kind, SOURCE_BYTES_MAX, ScriptId, ScriptSet};
 pub use services::{Services, Tenant};

@@ -34,6 +34,22 @@ pub fn json_text(body: &[u8], path: &str) -> Result<Option<String>, String> {
     })
 }
 
+/// The JSON text of what a JSON path finds in a body, as templates read it; `None` where there is nothing.
+///
+/// # Errors
+///
+/// What is wrong with the path or the body, as a fragment.
+pub fn json_at(body: &[u8], path: &str) -> Result<Option<String>, String> {
+    let mut list = Vec::new();
+    let found = path::follow(path.as_bytes(), body, &mut list, &Never).map_err(|error| error.to_string())?;
+    let json = match found {
+        Found::Nothing => return Ok(None),
+        Found::One(range) => &body[range],
+        Found::Many => &list,
+    };
+    String::from_utf8(json.to_vec()).map(Some).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +68,6 @@ mod tests {
             assert_eq!(json_text(body, path), Ok(want.map(str::to_owned)), "{path}");
         }
         assert!(json_text(b"no json", "$.a").is_err());
-        assert!(json_text(body, "$.a[?(@.x)]").is_err());
+        assert!(json_text(body, "$.a[?(@..x)]").is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - `scan.rs`: tokens, and skipping over values.
 //! - `decode.rs`: a whole text as a series of events, which `host/build.rs` turns into Lua values.
-//! - `lazy.rs`: one value out of a text; `path.rs`: JSONPath on top of it.
+//! - `lazy.rs`: one value out of a text; `path.rs`: JSONPath on top of it, `filter.rs`: its conditions.
 //! - `lookup.rs`: the same for the gateway's own mappings.
 //! - `encode.rs`: Lua values as JSON; `text.rs`: Lua values as AWS's templates print them.
 //!
@@ -11,6 +11,7 @@
 
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod filter;
 pub(crate) mod lazy;
 pub(crate) mod lookup;
 pub(crate) mod path;

@@ -8,7 +8,7 @@ use crate::stack::Value;
 /// The declaration.
 pub(crate) static NOUN: Noun = Noun {
     path: "gate.jsonpath",
-    about: "JSONPath: children by name and place, `[*]` and `..`; filters, slices, unions and functions are refused. A path with \
+    about: "JSONPath: children by name and place, `[*]` and `..`; filters, slices, unions and `length()`. A path with \
             a wildcard gives the list of all places it matches.",
     functions: &[function("get", PhaseSet::ALL, get)
         .about("The value a path leads to; nil where there is none, and for `null`.")
