@@ -11,6 +11,7 @@ use std::ptr;
 
 use bytes::Bytes;
 use moongate_exchange::{Exchange, Request, Response};
+use moongate_vtl::java::Patterns;
 
 use crate::json::Stop;
 use crate::json::lazy::Index;
@@ -128,6 +129,8 @@ pub(crate) struct Buffers {
     pub(crate) scratch: Vec<u8>,
     /// Why a function refuses its arguments.
     pub(crate) refusal: String,
+    /// Regular expressions that were used before.
+    pub(crate) patterns: Patterns,
     /// Where the members of the body are, once a path was followed through it.
     pub(crate) index: Index,
 }

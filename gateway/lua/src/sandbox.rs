@@ -108,6 +108,9 @@ impl Sandbox {
             }
             names.push((name, Value::Table(noun)));
         }
+        let without_library = Self { lua: lua.clone(), names: names.clone() };
+        let environment = without_library.environment()?.table;
+        names.push(("vtl", Value::Table(host::install_vtl(&lua, environment)?)));
         for (_, value) in &names {
             if let Value::Table(table) = value {
                 table.set_readonly(true);

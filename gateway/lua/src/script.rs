@@ -142,7 +142,8 @@ fn next_id(length: usize, name: &str) -> Result<u32, ScriptError> {
     u32::try_from(length).map_err(|_| ScriptError::new(ErrorKind::Internal, name, "the script set is full"))
 }
 
-fn compiler() -> Compiler {
+/// The compiler as scripts are compiled.
+pub(crate) fn compiler() -> Compiler {
     Compiler::new()
         .set_optimization_level(2)
         .set_debug_level(1)

@@ -10,6 +10,7 @@ use std::os::raw::c_int;
 
 use mlua::ffi;
 use mlua::lua_State;
+use moongate_vtl::java;
 
 use super::{JsonOf, raw};
 use crate::json::decode::{self, Sink};
@@ -17,24 +18,43 @@ use crate::json::scan::{self, Fault, RawText};
 use crate::json::{DEPTH_MAX, Stop};
 use crate::run;
 
-/// Places on the stack per level: the table and the key of the member that is read.
-const SLOTS_PER_LEVEL: usize = 2;
+/// Places on the stack per level: the table, the order of its keys, and the key of the member that is read.
+const SLOTS_PER_LEVEL: usize = 3;
+
+/// How values are made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As `json.decode` gives them.
+    Plain,
+    /// The same, with tables that cannot be written.
+    Frozen,
+    /// As the library `vtl` has them: maps know the order of their keys, numbers know what Java makes of them. Its source says
+    /// how (`v1/vtl/library.luau`).
+    Velocity,
+}
+
+/// Keys of tables of the library `vtl`: the order of a map's keys, and the digits of a number.
+const KEYS: c_int = 1;
+const DIGITS: c_int = 0;
+
+/// Largest whole number that doubles count to without gaps: 2^53.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Places on the stack that building needs.
 const SLOTS: c_int = (SLOTS_PER_LEVEL * DEPTH_MAX + 8) as c_int;
 
-/// Puts the value of a JSON text on the stack. `is_frozen` makes all its tables read-only. May raise.
+/// Puts the value of a JSON text on the stack. May raise.
 ///
 /// # Safety
 ///
 /// `state` must be the state that the running function was called with. No reference to the run may be in use.
-pub(crate) unsafe fn push_json(state: *mut lua_State, text: &[u8], is_frozen: bool) -> Result<(), Fault> {
+pub(crate) unsafe fn push_json(state: *mut lua_State, text: &[u8], form: Form) -> Result<(), Fault> {
     // SAFETY: the state is live.
     if unsafe { ffi::lua_checkstack(state, SLOTS) } == 0 {
         return Err(Fault::new(0, "the Lua stack is full"));
     }
     let list_metatable = run::with(|run| run.list_metatable_ref).unwrap_or(ffi::LUA_REFNIL);
-    let mut builder = Builder { state, counts: [0; DEPTH_MAX + 1], depth: 0, is_frozen, list_metatable };
+    let mut builder = Builder { state, counts: [0; DEPTH_MAX + 1], depth: 0, form, list_metatable };
     decode::read(text, &mut builder, &CurrentRun)
 }
 
@@ -65,7 +85,8 @@ pub(crate) unsafe extern "C-unwind" fn push_event(state: *mut lua_State) -> c_in
     let Some((text, is_config)) = event else { return 0 };
     // SAFETY: Luau calls with a live state; the event is borrowed by the run, which goes on.
     unsafe {
-        if let Err(fault) = push_json(state, &*text, is_config) {
+        let form = if is_config { Form::Frozen } else { Form::Plain };
+        if let Err(fault) = push_json(state, &*text, form) {
             let why = explain(fault, JsonOf::Body);
             raw::raise(state, &*why);
         }
@@ -105,10 +126,10 @@ impl Stop for CurrentRun {
 /// Puts values on the stack as they are told. A value of a list or an object is on top of its table when it has been told.
 struct Builder {
     state: *mut lua_State,
-    /// How many elements the list on each level has.
+    /// How many elements the list on each level has, or keys the map.
     counts: [c_int; DEPTH_MAX + 1],
     depth: usize,
-    is_frozen: bool,
+    form: Form,
     list_metatable: c_int,
 }
 
@@ -131,6 +152,38 @@ impl Builder {
         Ok(())
     }
 
+    /// Pushes a number that Java writes otherwise than Lua: a whole double, or a whole number that no double holds. The
+    /// answer says whether it is one.
+    fn push_number_with_digits(&mut self, digits: &[u8], value: f64) -> bool {
+        let is_double = digits.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+        if is_double && value.fract() != 0.0 || !is_double && value.abs() < WHOLE_MAX {
+            return false;
+        }
+        let written = run::with(|run| {
+            let scratch = &mut run.buffers.scratch;
+            scratch.clear();
+            if is_double {
+                scratch.extend_from_slice(java::double_to_string(value).as_bytes());
+            } else {
+                scratch.extend_from_slice(digits);
+            }
+            &raw const scratch[..]
+        });
+        let Some(text) = written else { return false };
+        // SAFETY: the state is live and `push_json` made room. The scratch buffer is not written again before the string has
+        // been made.
+        unsafe {
+            ffi::lua_createtable(self.state, 0, 2);
+            ffi::lua_pushboolean(self.state, DIGITS);
+            ffi::lua_pushlstring_(self.state, text.cast(), text.len());
+            ffi::lua_rawset(self.state, -3);
+            ffi::lua_pushlstring_(self.state, c"value".as_ptr(), "value".len());
+            ffi::lua_pushnumber(self.state, value);
+            ffi::lua_rawset(self.state, -3);
+        }
+        true
+    }
+
     fn begin(&mut self, members: c_int) {
         self.depth += 1;
         self.counts[self.depth] = 0;
@@ -140,7 +193,7 @@ impl Builder {
 
     fn end(&mut self) {
         self.depth -= 1;
-        if self.is_frozen {
+        if self.form == Form::Frozen {
             // SAFETY: the table that `begin` made is on top.
             unsafe { ffi::lua_setreadonly(self.state, -1, 1) };
         }
@@ -159,8 +212,12 @@ impl Sink for Builder {
     }
 
     fn number(&mut self, digits: &[u8]) {
+        let value = scan::number_value(digits).unwrap_or(f64::NAN);
+        if self.form == Form::Velocity && self.push_number_with_digits(digits, value) {
+            return;
+        }
         // SAFETY: as in `push_text`. The reader has checked that the number is finite.
-        unsafe { ffi::lua_pushnumber(self.state, scan::number_value(digits).unwrap_or(f64::NAN)) };
+        unsafe { ffi::lua_pushnumber(self.state, value) };
     }
 
     fn text(&mut self, text: RawText<'_>) -> Result<(), Fault> {
@@ -190,6 +247,15 @@ impl Sink for Builder {
 
     fn begin_map(&mut self) {
         self.begin(4);
+        if self.form == Form::Velocity {
+            // SAFETY: the map is on top, and there is room for the order of its keys, which stays, and two more.
+            unsafe {
+                ffi::lua_createtable(self.state, 4, 0);
+                ffi::lua_pushboolean(self.state, KEYS);
+                ffi::lua_pushvalue(self.state, -2);
+                ffi::lua_rawset(self.state, -4);
+            }
+        }
     }
 
     fn key(&mut self, key: RawText<'_>) -> Result<(), Fault> {
@@ -197,11 +263,33 @@ impl Sink for Builder {
     }
 
     fn member(&mut self) {
-        // SAFETY: value and key are on top of the table of this level, and are taken off. A string is a valid key.
-        unsafe { ffi::lua_rawset(self.state, -3) };
+        if self.form != Form::Velocity {
+            // SAFETY: value and key are on top of the table of this level, and are taken off. A string is a valid key.
+            unsafe { ffi::lua_rawset(self.state, -3) };
+            return;
+        }
+        let count = &mut self.counts[self.depth];
+        // SAFETY: value, key, the order of the keys and the map are on top, in this order, with room for two more. What is
+        // pushed is taken off again, and then value and key are.
+        unsafe {
+            ffi::lua_pushvalue(self.state, -2);
+            ffi::lua_rawget(self.state, -5);
+            let is_new = ffi::lua_type(self.state, -1) == ffi::LUA_TNIL;
+            ffi::lua_settop(self.state, -2);
+            if is_new {
+                *count += 1;
+                ffi::lua_pushvalue(self.state, -2);
+                ffi::lua_rawseti_(self.state, -4, *count);
+            }
+            ffi::lua_rawset(self.state, -4);
+        }
     }
 
     fn end_map(&mut self) {
+        if self.form == Form::Velocity {
+            // SAFETY: the order of the keys is on top.
+            unsafe { ffi::lua_settop(self.state, -2) };
+        }
         self.end();
     }
 }

@@ -19,7 +19,7 @@ pub(crate) mod raw;
 pub(crate) mod v1;
 
 pub(crate) use function::{Entry, Function, Noun, PhaseSet, Type};
-pub(crate) use v1::{guard_libraries, install};
+pub(crate) use v1::{guard_libraries, install, install_vtl};
 
 /// A call of a host function.
 pub(crate) struct Call<'call, 'run> {
@@ -44,6 +44,10 @@ pub(crate) enum Answer<'call> {
     OutputJson,
     /// Nil, and why: the text that [`Run::fail`] noted.
     Failed,
+    /// The value of a JSON text as the library `vtl` has values.
+    Velocity(&'call [u8], JsonOf),
+    /// The same of the JSON text that was written into the output buffer.
+    OutputVelocity,
     /// Two numbers.
     Span(f64, f64),
     /// The argument with this number, marked as a list, or a new list when there is none.

@@ -21,7 +21,8 @@ use std::ptr::NonNull;
 use mlua::ffi;
 use mlua::{Function, LightUserData, Lua, lua_CFunction, lua_State};
 
-use super::{Answer, Answered, Call, Entry, JsonOf, Noun, build};
+use super::build::{self, Form};
+use super::{Answer, Answered, Call, Entry, JsonOf, Noun};
 use crate::run;
 use crate::stack::Stack;
 
@@ -102,6 +103,7 @@ enum Outcome {
     Failed(*const [u8]),
     Output(*const [u8]),
     OutputJson(*const [u8]),
+    OutputVelocity(*const [u8]),
     NoRun,
     Panicked,
 }
@@ -132,6 +134,7 @@ unsafe fn conclude(state: *mut lua_State, outcome: Outcome) -> c_int {
             }
             Outcome::Output(text) => push(state, Answer::Text(&*text)),
             Outcome::OutputJson(text) => push(state, Answer::Json(&*text, JsonOf::Argument("output"))),
+            Outcome::OutputVelocity(text) => push(state, Answer::Velocity(&*text, JsonOf::Argument("output"))),
             Outcome::Refused(why) => raise(state, &*why),
             Outcome::NoRun => raise(state, b"the gateway's functions can be called only while a script runs"),
             Outcome::Panicked => raise(state, b"internal error"),
@@ -185,6 +188,7 @@ unsafe fn answer(
                 Ok(Answer::Failed) => Outcome::Failed(&raw const *run.buffers.refusal.as_bytes()),
                 Ok(Answer::Output) => Outcome::Output(&raw const run.buffers.output[..]),
                 Ok(Answer::OutputJson) => Outcome::OutputJson(&raw const run.buffers.output[..]),
+                Ok(Answer::OutputVelocity) => Outcome::OutputVelocity(&raw const run.buffers.output[..]),
                 // SAFETY: see `Outcome`; the lifetime is only forgotten for as long as the answer is pushed.
                 Ok(answer) => Outcome::Answered(unsafe { std::mem::transmute::<Answer<'_>, Answer<'static>>(answer) }),
                 Err(_) => Outcome::Refused(&raw const *run.buffers.refusal.as_bytes()),
@@ -207,13 +211,21 @@ unsafe fn push(state: *mut lua_State, answer: Answer<'_>) -> c_int {
     // SAFETY: there is room, and the texts are alive while the answer is.
     unsafe {
         match answer {
-            Answer::Nothing | Answer::Output | Answer::OutputJson | Answer::Failed => return 0,
+            Answer::Nothing | Answer::Output | Answer::OutputJson | Answer::OutputVelocity | Answer::Failed => {
+                return 0;
+            }
             Answer::Nil => ffi::lua_pushnil(state),
             Answer::Boolean(value) => ffi::lua_pushboolean(state, value.into()),
             Answer::Number(value) => ffi::lua_pushnumber(state, value),
             Answer::Text(text) => ffi::lua_pushlstring_(state, text.as_ptr().cast(), text.len()),
             Answer::Json(text, of) => {
-                if let Err(fault) = build::push_json(state, text, false) {
+                if let Err(fault) = build::push_json(state, text, Form::Plain) {
+                    let why = build::explain(fault, of);
+                    raise(state, &*why);
+                }
+            }
+            Answer::Velocity(text, of) => {
+                if let Err(fault) = build::push_json(state, text, Form::Velocity) {
                     let why = build::explain(fault, of);
                     raise(state, &*why);
                 }

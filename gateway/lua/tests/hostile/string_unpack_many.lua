@@ -1,2 +1,2 @@
 -- expect: MemoryBudget | Raised | CpuBudget
-return select("#", string.unpack(string.rep("b", 900000), string.rep("x", 900000)))
+return select("#", string.unpack(string.rep("b", 990000), string.rep("x", 990000)))

@@ -6,3 +6,4 @@ mod kinds;
 mod nouns;
 mod reference;
 mod threads;
+mod vtl;

@@ -14,6 +14,7 @@ use crate::host::{Answer, Answered, Call, Draft, JsonOf, Noun, Refused, build, r
 use crate::json::decode;
 use crate::json::encode;
 use crate::json::path::{self, Found};
+use crate::json::scan;
 use crate::run::Run;
 use crate::stack::Value;
 
@@ -51,7 +52,7 @@ pub(super) fn install(lua: &mlua::Lua) -> mlua::Result<mlua::Table> {
 }
 
 /// The body that the run is about.
-fn body<'run>(run: &'run Run<'_>) -> &'run [u8] {
+pub(super) fn body<'run>(run: &'run Run<'_>) -> &'run [u8] {
     let body: Option<&Bytes> = match (run.body, &run.exchange) {
         (Some(body), _) => Some(body),
         (None, Some(exchange)) => exchange.request_body.as_ref(),
@@ -61,6 +62,16 @@ fn body<'run>(run: &'run Run<'_>) -> &'run [u8] {
         Some(body) if !body.is_empty() => body,
         _ => b"{}",
     }
+}
+
+/// Whether the body is neither JSON nor begins like a text that was meant to be.
+pub(super) fn is_plain_text(run: &Run<'_>) -> bool {
+    let body = body(run);
+    let start = scan::space(body, 0);
+    if matches!(body.get(start), None | Some(b'{' | b'[' | b'"' | b'\'')) {
+        return false;
+    }
+    !scan::skip(body, start).is_ok_and(|end| scan::space(body, end) == body.len())
 }
 
 /// `input.body`: the body as it is.
@@ -73,7 +84,7 @@ fn field<'call>(call: Call<'call, '_>) -> Answered<'call> {
 }
 
 /// Where a path of the first argument leads; without an argument, the whole body.
-fn find(call: &mut Call<'_, '_>, function: &str) -> Result<Found, Refused> {
+pub(super) fn find(call: &mut Call<'_, '_>, function: &str) -> Result<Found, Refused> {
     request::demand_exchange(call.run, function)?;
     let path = if let Value::Absent = call.arguments.get(1) { b"$" } else { call.text(1, function)? };
     let mut out = std::mem::take(&mut call.run.buffers.output);
@@ -106,7 +117,7 @@ fn path_value<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
 }
 
 /// `input.json(path)`: the JSON text of the value a JSONPath leads to, without white space; `""` where there is none.
-fn json<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
+pub(super) fn json<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
     let found = find(&mut call, "input.json")?;
     let run = call.run;
     let mut compact = std::mem::take(&mut run.buffers.scratch);
@@ -160,21 +171,26 @@ fn all_params<'call>(call: Call<'call, '_>) -> Answered<'call> {
     let mut out = std::mem::take(&mut call.run.buffers.output);
     out.clear();
     let exchange = &*request::exchange(call.run, "input.params")?;
-    let query = exchange.request.target.query().unwrap_or_default();
-    out.extend_from_slice(b"{\"path\":");
-    write_map(exchange.path_parameters(), &mut out);
-    out.extend_from_slice(b",\"querystring\":");
-    write_map(query::parameters(query), &mut out);
-    out.extend_from_slice(b",\"header\":");
-    let fields = exchange.request.headers.iter();
-    write_map(fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))), &mut out);
-    out.push(b'}');
+    write_params(exchange, &mut out);
     call.run.buffers.output = out;
     Ok(Answer::OutputJson)
 }
 
+/// Appends all parameters as an object with the members `path`, `querystring` and `header`.
+pub(super) fn write_params(exchange: &Exchange, out: &mut Vec<u8>) {
+    let query = exchange.request.target.query().unwrap_or_default();
+    out.extend_from_slice(b"{\"path\":");
+    write_map(exchange.path_parameters(), out);
+    out.extend_from_slice(b",\"querystring\":");
+    write_map(query::parameters(query), out);
+    out.extend_from_slice(b",\"header\":");
+    let fields = exchange.request.headers.iter();
+    write_map(fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))), out);
+    out.push(b'}');
+}
+
 /// Appends an object. Of several members with one name the last one counts when it is read.
-fn write_map(pairs: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>, out: &mut Vec<u8>) {
+pub(super) fn write_map(pairs: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>, out: &mut Vec<u8>) {
     out.push(b'{');
     for (place, (name, value)) in pairs.enumerate() {
         if place > 0 {

@@ -30,10 +30,12 @@ mod time;
 mod url;
 mod util;
 mod uuid;
+mod vtl;
 mod xml;
 
 pub(crate) use crypto::hmac_of;
 pub(crate) use guards::guard_libraries;
+pub(crate) use vtl::install as install_vtl;
 
 /// Every noun, in the order of the reference.
 pub(crate) static NOUNS: [&Noun; 21] = [
