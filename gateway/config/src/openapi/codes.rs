@@ -41,10 +41,10 @@ codes! {
         `x-moongate-upstream` or `x-moongate-integration`, the operation has no `x-amazon-apigateway-integration`, \
         and the first of the `servers` is not an absolute http or https URL.";
     /// A mapping template that cannot be carried over.
-    TEMPLATE = "E210": "A mapping template uses a part of VTL that the import does not translate to Lua. Translated \
-        are text, references to `$input`, `$context` and `$stageVariables`, and `$util`'s encoders around them; \
-        directives such as `#set` and `#foreach` and methods are not. Rather than guess, the import stops: write \
-        the template in Lua.";
+    TEMPLATE = "E210": "A mapping template is no VTL, or uses a part of it that cannot be translated to Lua: \
+        `#include` and `#parse`, `#evaluate` of computed text, `#set` of a macro's parameter, regular expressions with \
+        look-around, `$util` functions that API Gateway does not have. Rather than guess, the import stops: change the \
+        template, or write it in Lua. `moongate vtl translate FILE` shows the translation of a template.";
     /// A security scheme that nothing enforces, on a route that nothing else guards.
     SCHEME_UNENFORCED = "E211": "The document says that callers must authenticate with this scheme, but nothing \
         says how Moongate checks it, and the routes have no other guard. Attach an authorizer to the scheme \
@@ -123,6 +123,9 @@ codes! {
     SEGMENT_WIDENED = "W215": "OpenAPI lets a path parameter be a part of a segment (`/compare/{base}...{head}`); a route's \
         parameter is a whole one, as in AWS. The route takes every value of that segment, so more requests than the document \
         describes; the upstream gets the path as it came and judges it.";
+    /// A template that probably does not do what it should.
+    TEMPLATE_DOUBTFUL = "W216": "A mapping template was translated, but something in it gives nothing, as in AWS: a \
+        method that no value has, a macro with too few arguments. It is probably misspelt.";
 }
 
 #[cfg(test)]

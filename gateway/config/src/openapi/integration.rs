@@ -281,18 +281,29 @@ fn templates<'a>(import: &mut Import<'a>, source: &'a Node, field: &str, at: &At
 /// A template in Lua or as a text. One that cannot be carried over stays as it is: the error keeps it from being used.
 fn template_node(import: &mut Import<'_>, text: &str, span: Span, at: &At<'_>) -> Node {
     let (name, content) = match vtl::translate(text) {
-        Ok(Translation::Text(text)) => ("text", text),
-        Ok(Translation::Lua(script)) => ("lua", script),
-        Err(problem) => {
-            let message = format!(
-                "this template uses VTL that cannot be carried over: {} in line {}",
-                problem.what, problem.line
-            );
-            let issue = import
-                .error(codes::TEMPLATE, at, span, message)
-                .label(format!("line {}: {}", problem.line, quote(problem.text.trim())))
-                .help("write the template in Lua: replace the integration by `x-moongate-integration`");
-            import.push(issue);
+        Ok((translation, notes)) => {
+            for note in notes {
+                let message = format!("line {} of this template: {}", note.line, note.what);
+                let issue = import.warning(codes::TEMPLATE_DOUBTFUL, at, span, message);
+                import.push(issue.label(format!("line {}: {}", note.line, quote(note.text.trim()))));
+            }
+            match translation {
+                Translation::Text(text) => ("text", text),
+                Translation::Lua(script) => ("lua", script),
+            }
+        }
+        Err(problems) => {
+            for problem in problems {
+                let message = format!(
+                    "this template uses VTL that cannot be carried over: {} in line {}",
+                    problem.what, problem.line
+                );
+                let issue = import
+                    .error(codes::TEMPLATE, at, span, message)
+                    .label(format!("line {}: {}", problem.line, quote(problem.text.trim())))
+                    .help("write the template in Lua: replace the integration by `x-moongate-integration`");
+                import.push(issue);
+            }
             ("text", text.to_owned())
         }
     };

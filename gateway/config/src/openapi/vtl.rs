@@ -1,18 +1,12 @@
-//! AWS mapping templates in VTL, carried over to Lua where that is certain to mean the same.
+//! AWS mapping templates in VTL, carried over to Lua (`moongate-vtl`).
 //!
-//! The subset: text, references to `$input`, `$context` and `$stageVariables`, and `$util`'s encoders around them; no
-//! directive. [`lex`] reads the template's characters, [`parse`] makes the [`Piece`]s below of them, [`emit`] writes Lua.
-//! Whatever else a template does is [`Unsupported`]: a template that nearly means the same is worse than none.
-//!
-//! Sources: the API Gateway mapping template reference, and the Velocity 1.7 user guide for escapes and names. AWS prints
-//! a reference without a value as nothing, where Velocity prints the reference itself.
+//! Here is what an import says about them: where in a template something cannot be carried over, or probably does not do what
+//! its author meant.
 
-mod emit;
-mod lex;
-mod parse;
+use moongate_vtl::Content;
 
-/// Longest template, in bytes (source: API Gateway quotas).
-pub(super) const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
+/// Longest script, in bytes (`moongate-lua`, `SOURCE_BYTES_MAX`).
+const SCRIPT_BYTES_MAX: usize = 300 * 1024;
 
 /// What a template becomes.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,111 +17,61 @@ pub(super) enum Translation {
     Lua(String),
 }
 
-/// What in a template cannot be carried over.
+/// A place in a template, and what is to be said about it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unsupported {
+pub(super) struct Remark {
     /// The template's line it stands in, from 1.
     pub(super) line: usize,
     /// That line.
     pub(super) text: String,
-    /// What it is: ``the directive `#set` ``.
+    /// What it is, as a fragment.
     pub(super) what: String,
 }
 
-/// A part of a template.
-#[derive(Debug, PartialEq, Eq)]
-enum Piece {
-    /// Printed as it is.
-    Text(String),
-    /// Printed as what it refers to.
-    Value(Expression),
-}
-
-/// What a reference means.
-#[derive(Debug, PartialEq, Eq)]
-enum Expression {
-    /// `$input.body`
-    Body,
-    /// `$input.json('$.path')`
-    Json(String),
-    /// `$input.path('$.path')`
-    Path(String),
-    /// `$input.params('name')`
-    Parameter(String),
-    /// `$input.params().header.name`
-    ParameterIn(ParameterPlace, String),
-    /// `$context.a.b`
-    Context(Vec<String>),
-    /// `$stageVariables.name`
-    StageVariable(String),
-    /// `'text'`, as an argument
-    Literal(String),
-    /// `$util.urlEncode(...)`
-    Util(UtilFunction, Box<Expression>),
-}
-
-/// Where a request's parameter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ParameterPlace {
-    Path,
-    Querystring,
-    Header,
-}
-
-/// `$util`'s functions from text to text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UtilFunction {
-    EscapeJavaScript,
-    UrlEncode,
-    UrlDecode,
-    Base64Encode,
-    Base64Decode,
-}
-
-impl ParameterPlace {
-    const ALL: [Self; 3] = [Self::Path, Self::Querystring, Self::Header];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Path => "path",
-            Self::Querystring => "querystring",
-            Self::Header => "header",
-        }
-    }
-}
-
-impl UtilFunction {
-    const ALL: [Self; 5] =
-        [Self::EscapeJavaScript, Self::UrlEncode, Self::UrlDecode, Self::Base64Encode, Self::Base64Decode];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::EscapeJavaScript => "escapeJavaScript",
-            Self::UrlEncode => "urlEncode",
-            Self::UrlDecode => "urlDecode",
-            Self::Base64Encode => "base64Encode",
-            Self::Base64Decode => "base64Decode",
-        }
-    }
-}
-
-/// Translates a template.
+/// Translates a template. The remarks are about things that work, but perhaps not as they were meant.
 ///
 /// # Errors
-/// The first thing in it that cannot be carried over.
-pub(super) fn translate(template: &str) -> Result<Translation, Unsupported> {
-    if template.len() > TEMPLATE_BYTES_MAX {
-        let what = format!("its size of {} bytes, where AWS allows {TEMPLATE_BYTES_MAX}", template.len());
-        return Err(Unsupported { line: 1, text: String::new(), what });
+///
+/// Everything in it that cannot be carried over.
+pub(super) fn translate(template: &str) -> Result<(Translation, Vec<Remark>), Vec<Remark>> {
+    let remark = |line: u32, what: String| {
+        let line = usize::try_from(line).unwrap_or(usize::MAX);
+        let text = template.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        Remark { line, text: text.to_owned(), what }
+    };
+    let parsed = moongate_vtl::parse(template).map_err(|error| vec![remark(error.line, error.what)])?;
+    let translation = moongate_vtl::translate(&parsed).map_err(|problems| {
+        problems.into_iter().map(|problem| remark(problem.line, problem.what)).collect::<Vec<_>>()
+    })?;
+    let notes = translation.notes.into_iter().map(|note| remark(note.line, note.what)).collect();
+    match translation.content {
+        Content::Text(text) => Ok((Translation::Text(text), notes)),
+        Content::Lua(script) if script.len() > SCRIPT_BYTES_MAX => {
+            let what = format!("its translation has {} bytes, at most {SCRIPT_BYTES_MAX} are allowed", script.len());
+            Err(vec![remark(1, what)])
+        }
+        Content::Lua(script) => Ok((Translation::Lua(script), notes)),
     }
-    let pieces = parse::parse(template)?;
-    Ok(match <[Piece; 1]>::try_from(pieces) {
-        Ok([Piece::Text(text)]) => Translation::Text(text),
-        Ok(pieces) => Translation::Lua(emit::script(&pieces)),
-        Err(pieces) if pieces.is_empty() => Translation::Text(String::new()),
-        Err(pieces) => Translation::Lua(emit::script(&pieces)),
-    })
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remarks_name_the_line_and_show_it() {
+        let problems = translate("{\r\n  #parse(\"other.vm\")\r\n}").expect_err("no files");
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert_eq!((problem.line, problem.text.as_str()), (2, "  #parse(\"other.vm\")"));
+        assert!(problem.what.contains("`#parse`"), "{}", problem.what);
+        let (_, notes) = translate("\n$x.frobnicate()").expect("translates");
+        assert_eq!(notes[0].line, 2);
+    }
+
+    #[test]
+    fn templates_that_grow_too_large_are_refused() {
+        let template = "$a\n".repeat(30_000);
+        let problems = translate(&template).expect_err("too large");
+        assert!(problems[0].what.contains("at most"), "{}", problems[0].what);
+    }
+}

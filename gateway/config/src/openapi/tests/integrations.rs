@@ -21,6 +21,11 @@ fn issues(integration: &str) -> Vec<Issue> {
     import(&document("/a/{id}", integration)).1
 }
 
+/// A script as templates become one.
+fn lua(script: &str) -> String {
+    format!("-- Translated from a Velocity template. The library `vtl` does what Velocity does.\n{script}")
+}
+
 #[test]
 fn every_field_gets_its_native_name() {
     let native = converted(
@@ -55,7 +60,7 @@ tlsConfig: {insecureSkipVerification: true, serverNameToVerify: h}"#,
             "method": "POST",
             "request_parameters": {"integration.request.path.id": "method.request.path.id"},
             "request_templates": {
-                "application/json": {"lua": "return '{\"id\": \"' .. util.text(input.params(\"id\")) .. '\"}'\n"},
+                "application/json": {"lua": lua("return '{\"id\": \"' .. vtl.text(input.params(\"id\")) .. '\"}'\n")},
                 "text/plain": {"text": "plain"}
             },
             "passthrough_behavior": "never",
@@ -66,7 +71,7 @@ tlsConfig: {insecureSkipVerification: true, serverNameToVerify: h}"#,
                     "selection_pattern": "4\\d{2}",
                     "status_code": 404,
                     "response_parameters": {"method.response.header.X-A": "'a'"},
-                    "response_templates": {"application/json": {"lua": "return util.text(input.body)\n"}},
+                    "response_templates": {"application/json": {"lua": lua("return input.body\n")}},
                     "content_handling": "convert_to_binary"
                 }
             ],
@@ -167,8 +172,11 @@ fn what_cannot_be_converted_is_an_error() {
         ("type: http\nuri: http://h\nrequestTemplates: [a]", codes::SHAPE),
         ("type: http\nuri: http://h\nrequestTemplates: {a/b: {statusCode: 200}}", codes::SHAPE),
         ("type: http\nuri: http://h\nresponses: {default: 200}", codes::SHAPE),
-        ("type: mock\nrequestTemplates: {application/json: '#set($a = 1)'}", codes::TEMPLATE),
-        ("type: mock\nresponses: {default: {statusCode: 200, responseTemplates: {a/b: $foo}}}", codes::TEMPLATE),
+        ("type: mock\nrequestTemplates: {application/json: '#if($a)'}", codes::TEMPLATE),
+        (
+            "type: mock\nresponses: {default: {statusCode: 200, responseTemplates: {a/b: '#parse(\"f\")'}}}",
+            codes::TEMPLATE,
+        ),
     ];
     for (integration, code) in cases {
         let issues = issues(integration);
@@ -179,8 +187,9 @@ fn what_cannot_be_converted_is_an_error() {
 
 #[test]
 fn a_template_that_cannot_be_carried_over_names_its_line() {
-    let issues = issues("type: mock\nrequestTemplates:\n  application/json: |\n    {\n    #if($x) 1 #end\n    }");
-    assert_eq!(issues[0].message, "this template uses VTL that cannot be carried over: the directive `#if` in line 2");
-    assert_eq!(issues[0].label.as_deref(), Some("line 2: `#if($x) 1 #end`"));
+    let issues = issues("type: mock\nrequestTemplates:\n  application/json: |\n    {\n    #include('a.txt')\n    }");
+    let message = "this template uses VTL that cannot be carried over: `#include`: there are no other files in line 2";
+    assert_eq!(issues[0].message, message);
+    assert_eq!(issues[0].label.as_deref(), Some("line 2: `#include('a.txt')`"));
     assert!(issues[0].pointer.ends_with("/get/x-amazon-apigateway-integration/requestTemplates/application~1json"));
 }
