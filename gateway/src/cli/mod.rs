@@ -11,6 +11,7 @@ mod routes;
 mod run;
 mod schema;
 mod validate;
+mod vtl;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ enum Command {
     Policies(policies::Arguments),
     /// Say what an error or warning code means.
     Explain(explain::Arguments),
+    /// Translate mapping templates of AWS API Gateway, and check the translation.
+    Vtl(vtl::Arguments),
 }
 
 /// Parses the command line and runs the command.
@@ -74,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Vtl(arguments) => vtl::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("moongate: {error:#}");
