@@ -31,3 +31,4 @@ mod upstream_faults;
 mod upstreams;
 mod validate;
 mod validation;
+mod vtl;
