@@ -148,7 +148,7 @@ fn json(record: &AccessRecord<'_>) -> String {
         ms: rounded(record.duration),
         integration_ms: exchange.integration.latency.map(rounded),
         bytes: exchange.outcome.body_bytes,
-        client: exchange.connection.peer_ip_text(),
+        client: exchange.client_ip_text(),
         protocol: context::protocol(exchange.version),
         api: matched.map_or("", |matched| &matched.route.api_id),
         stage: matched.map_or("", |matched| &matched.stage.name),

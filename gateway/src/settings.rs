@@ -4,12 +4,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use moongate_config::{Issue, Sources, decode, source};
 use moongate_lua::Limits as ScriptLimits;
-use moongate_proxy::{Limits, ResolverOptions};
+use moongate_policy::cidr::Cidr;
+use moongate_proxy::{Limits, ResolverOptions, TrustedProxies};
 use serde::Deserialize;
 
 /// The file settings stand in, at the project's root.
@@ -76,6 +78,8 @@ struct SettingsFile {
     workers: Option<u16>,
     access_log: Option<AccessLog>,
     drain_seconds: Option<u32>,
+    proxy_protocol: bool,
+    trusted_proxies: Vec<String>,
     limits: LimitsFile,
     scripts: ScriptsFile,
     resolver: ResolverFile,
@@ -87,6 +91,8 @@ struct SettingsFile {
 struct TlsFile {
     listen: SocketAddr,
     certificates: Vec<CertificateFile>,
+    #[serde(default)]
+    proxy_protocol: bool,
 }
 
 /// A certificate chain and its key, as PEM files.
@@ -107,6 +113,8 @@ struct LimitsFile {
     half_close_timeout_ms: Option<u32>,
     head_bytes_max: Option<u32>,
     connections_max: Option<u32>,
+    handshake_timeout_ms: Option<u32>,
+    handshakes_max: Option<u32>,
     streams_max: Option<u32>,
 }
 
@@ -133,10 +141,20 @@ struct ResolverFile {
     negative_ttl_max_ms: Option<u32>,
 }
 
+/// The TLS listener.
+pub(crate) struct TlsSettings {
+    pub(crate) listen: SocketAddr,
+    /// Files of certificate chains and their keys.
+    pub(crate) certificates: Vec<(PathBuf, PathBuf)>,
+    pub(crate) proxy_protocol: bool,
+}
+
 /// Settings of one process, from all sources.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    pub(crate) tls: Option<(SocketAddr, Vec<(PathBuf, PathBuf)>)>,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) proxy_protocol: bool,
+    trusted_proxies: Vec<Cidr>,
     pub(crate) health_listen: SocketAddr,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
@@ -148,6 +166,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Who may say for whom it asks; `None` when nobody may.
+    pub(crate) fn trusted_proxies(&self) -> Option<TrustedProxies> {
+        let networks = self.trusted_proxies.clone();
+        (!networks.is_empty())
+            .then(|| -> TrustedProxies { Arc::new(move |address| Cidr::any_contains(&networks, address)) })
+    }
+
     /// Puts the settings together. `root` is the folder that file names in the settings file are relative to.
     ///
     /// # Errors
@@ -163,7 +188,11 @@ impl Settings {
         let tls = file.tls.map(|tls| {
             let pairs =
                 tls.certificates.iter().map(|pair| (root.join(&pair.certificate_file), root.join(&pair.key_file)));
-            (flags.tls_listen.unwrap_or(tls.listen), pairs.collect())
+            TlsSettings {
+                listen: flags.tls_listen.unwrap_or(tls.listen),
+                certificates: pairs.collect(),
+                proxy_protocol: tls.proxy_protocol,
+            }
         });
         if tls.is_none() && flags.tls_listen.is_some() {
             let issue = Issue::error("E012", FILE, "/tls", "a TLS listener needs certificates");
@@ -172,6 +201,8 @@ impl Settings {
         Ok(Self {
             listen: flags.listen.or(file.listen).unwrap_or(local(8080)),
             tls,
+            proxy_protocol: file.proxy_protocol,
+            trusted_proxies: networks(&file.trusted_proxies)?,
             health_listen: flags.health_listen.or(file.health_listen).unwrap_or(local(9090)),
             workers: flags.workers.or(file.workers).map_or(cores, usize::from).max(1),
             access_log: flags.access_log.or(file.access_log),
@@ -182,6 +213,22 @@ impl Settings {
             resolver: resolver(file.resolver, root),
         })
     }
+}
+
+/// Reads the networks of trusted proxies.
+fn networks(texts: &[String]) -> Result<Vec<Cidr>, Vec<Issue>> {
+    let mut issues = Vec::new();
+    let mut networks = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        match text.parse::<Cidr>() {
+            Ok(network) => networks.push(network),
+            Err(error) => {
+                let message = format!("`{text}`: {error}");
+                issues.push(Issue::error("E012", FILE, format!("/trusted_proxies/{index}"), message));
+            }
+        }
+    }
+    if issues.is_empty() { Ok(networks) } else { Err(issues) }
 }
 
 fn read_file(text: &str) -> Result<SettingsFile, Vec<Issue>> {
@@ -207,6 +254,8 @@ fn limits(file: &LimitsFile) -> Limits {
         half_close: millis(file.half_close_timeout_ms, default.half_close),
         head_bytes_max: file.head_bytes_max.map_or(default.head_bytes_max, |bytes| bytes as usize),
         connections_max: file.connections_max.map_or(default.connections_max, |count| count as usize),
+        handshake: millis(file.handshake_timeout_ms, default.handshake),
+        handshakes_max: file.handshakes_max.map_or(default.handshakes_max, |count| (count as usize).max(1)),
         streams_max: file.streams_max.unwrap_or(default.streams_max),
     }
 }
@@ -246,11 +295,18 @@ mod tests {
         let block = manual.split("```yaml\n").find(|text| text.starts_with("listen:")).expect("the settings' block");
         let file = read_file(block.split("```").next().unwrap_or_default()).expect("no problem");
         assert_eq!((file.workers, file.scripts.cpu_ms, file.limits.streams_max), (Some(4), Some(50), Some(128)));
+        // What it shows as defaults are the defaults.
+        let (shown, default) = (limits(&file.limits), Limits::default());
+        assert_eq!(format!("{shown:?}"), format!("{default:?}"));
     }
 
     #[test]
     fn unknown_and_wrong_settings_are_refused_with_their_place() {
         let cases = [("listne: 127.0.0.1:1\n", "E014"), ("workers: many\n", "E010"), ("tls: { listen: x }\n", "E0")];
+        let networks =
+            networks(&["10.0.0.0/8".to_owned(), "10.0.0.1/8".to_owned(), "lb".to_owned()]).expect_err("two wrong");
+        let pointers: Vec<&str> = networks.iter().map(|issue| &*issue.pointer).collect();
+        assert_eq!(pointers, ["/trusted_proxies/1", "/trusted_proxies/2"]);
         for (text, code) in cases {
             let issues = read_file(text).expect_err(text);
             assert!(

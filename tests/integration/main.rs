@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod clients;
 mod dependencies;
 mod differential;
 mod examples;

@@ -87,7 +87,7 @@ fn authorizer<'exchange>(exchange: &'exchange Exchange, key: &str) -> Option<Cow
 
 fn identity<'exchange>(exchange: &'exchange Exchange, key: &str) -> Option<Cow<'exchange, str>> {
     match key {
-        "sourceIp" => Some(Cow::Borrowed(exchange.connection.peer_ip_text())),
+        "sourceIp" => Some(Cow::Borrowed(exchange.client_ip_text())),
         "userAgent" => exchange.request.headers.text(USER_AGENT).map(Cow::Borrowed),
         "apiKeyId" => exchange.caller.as_ref()?.api_key_id.as_deref().map(Cow::Borrowed),
         // The key that was accepted, never one that was only tried.

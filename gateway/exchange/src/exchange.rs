@@ -1,5 +1,6 @@
 //! What one request carries through the pipeline.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +10,7 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::caller::Caller;
+use crate::client::ForwardedClient;
 use crate::connection::Connection;
 use crate::exit::Kind;
 use crate::id::RequestId;
@@ -26,6 +28,8 @@ pub struct Exchange {
     pub arrived_at: SystemTime,
     /// The client's connection.
     pub connection: Arc<Connection>,
+    /// Who the client is, where a trusted proxy said so.
+    pub forwarded: Option<Box<ForwardedClient>>,
     /// The HTTP version the client speaks.
     pub version: Version,
     /// The method request. Its body is taken by whichever stage reads or forwards it; its headers are moved to the
@@ -137,6 +141,7 @@ impl Exchange {
             arrived: Instant::now(),
             arrived_at,
             connection,
+            forwarded: None,
             version,
             request,
             received_path: None,
@@ -149,6 +154,26 @@ impl Exchange {
             integration: IntegrationFacts::default(),
             outcome: Outcome::default(),
         }
+    }
+
+    /// The client's address: the connection's peer, or whom a trusted proxy named.
+    pub fn client_ip(&self) -> IpAddr {
+        self.forwarded.as_ref().map_or_else(|| self.connection.peer.ip(), |client| client.ip())
+    }
+
+    /// The client's address as a header's value.
+    pub fn client_ip_value(&self) -> &HeaderValue {
+        self.forwarded.as_ref().map_or_else(|| self.connection.peer_ip(), |client| client.ip_value())
+    }
+
+    /// The client's address as text.
+    pub fn client_ip_text(&self) -> &str {
+        self.client_ip_value().to_str().unwrap_or_default()
+    }
+
+    /// Whether the client speaks TLS, to us or to a trusted proxy.
+    pub fn is_https(&self) -> bool {
+        self.forwarded.as_ref().and_then(|client| client.is_https()).unwrap_or(self.connection.is_tls)
     }
 
     /// The value of a path parameter, percent-encoded as it came.

@@ -13,6 +13,7 @@
 pub mod body;
 pub mod caller;
 pub mod cidr;
+pub mod client;
 pub mod connection;
 pub mod context;
 pub mod exit;
@@ -29,6 +30,7 @@ mod exchange;
 pub use body::{Body, BodyError};
 pub use caller::{Caller, Scalar};
 pub use cidr::Cidr;
+pub use client::ForwardedClient;
 pub use connection::Connection;
 pub use exchange::{Exchange, IntegrationFacts, Matched, Outcome, PathParameters, RouteFacts, StageFacts};
 pub use exit::{Exit, Kind, Problem, Rejection};

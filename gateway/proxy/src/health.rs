@@ -121,7 +121,7 @@ impl Health {
     fn metrics(&self) -> String {
         let shared = &self.shared;
         let gauges = [
-            ("gateway_connections", "Open client connections.", shared.connections.load(Ordering::Relaxed) as u64),
+            ("gateway_connections", "Open client connections.", shared.connections() as u64),
             ("gateway_requests_in_flight", "Requests under way.", shared.in_flight.load(Ordering::Relaxed) as u64),
             ("gateway_revision", "Number of the revision that is served.", shared.published.load().revision),
         ];

@@ -20,6 +20,6 @@ mod fields;
 mod fuzz;
 mod listeners;
 
-pub use downstream::{Engine, Limits, Listener};
+pub use downstream::{Engine, Limits, Listener, TrustedProxies};
 pub use server::{Addresses, Listen, Options, Server, ServerError};
 pub use upstream::ResolverOptions;

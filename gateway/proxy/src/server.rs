@@ -19,7 +19,7 @@ use pingora_core::services::listening::Service;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::downstream::{Engine, Limits, Listener, Shared};
+use crate::downstream::{Engine, Limits, Listener, Listening, Shared, TrustedProxies};
 use crate::health::{self, Health};
 use crate::listeners::{self, Reserved};
 use crate::tls::{Certificates, TlsError};
@@ -41,6 +41,10 @@ pub struct Listen {
     pub https: Option<(SocketAddr, Certificates)>,
     /// Health and metrics.
     pub health: SocketAddr,
+    /// Whether plain connections begin with the PROXY protocol.
+    pub http_proxy_protocol: bool,
+    /// Whether TLS connections begin with the PROXY protocol.
+    pub https_proxy_protocol: bool,
 }
 
 /// Where the server really listens: port 0 has become a port.
@@ -82,6 +86,8 @@ pub struct Options {
     pub limits: Limits,
     /// How errors look.
     pub behaviour: Behaviour,
+    /// Who may say for whom it asks. `None`: nobody.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// Longest wait for requests under way when the process is told to end.
     pub drain: Duration,
     /// Hears about finished requests.
@@ -99,6 +105,8 @@ pub struct Server {
     http: Reserved,
     https: Option<(Reserved, Certificates)>,
     health: Reserved,
+    http_proxy_protocol: bool,
+    https_proxy_protocol: bool,
 }
 
 impl Server {
@@ -113,7 +121,13 @@ impl Server {
             Some((address, certificates)) => Some((reserve(address)?, certificates)),
             None => None,
         };
-        Ok(Self { http: reserve(listen.http)?, https, health: reserve(listen.health)? })
+        Ok(Self {
+            http: reserve(listen.http)?,
+            https,
+            health: reserve(listen.health)?,
+            http_proxy_protocol: listen.http_proxy_protocol,
+            https_proxy_protocol: listen.https_proxy_protocol,
+        })
     }
 
     /// Where the server will listen.
@@ -135,6 +149,12 @@ impl Server {
         let workers = options.workers.max(1);
         let fleet =
             Fleet::start(options.resolver, workers, Arc::clone(&options.published)).map_err(ServerError::Thread)?;
+        let limits = options.limits;
+        let mut listeners = vec![Listening::new(self.http.address, self.http_proxy_protocol, None, &limits)?];
+        if let Some((reserved, certificates)) = &self.https {
+            let certificates = Some(certificates.clone());
+            listeners.push(Listening::new(reserved.address, self.https_proxy_protocol, certificates, &limits)?);
+        }
         let shared = Arc::new(Shared {
             fleet,
             published: options.published,
@@ -143,7 +163,8 @@ impl Server {
             listener: options.listener,
             draining,
             in_flight: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
+            trusted_proxies: options.trusted_proxies,
+            listeners,
         });
         let mut server = PingoraServer::new_with_opt_and_conf(None, configuration(options.drain));
         for worker in 0..workers {
@@ -152,9 +173,10 @@ impl Server {
             let (address, socket) = listeners::for_worker(self.http.address, worker);
             let listener = ListenerConfig::tcp(address).tcp_socket_options(socket);
             service.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
-            if let Some((reserved, certificates)) = &self.https {
+            if let Some((reserved, _)) = &self.https {
+                // TLS is ours: see `downstream/accept.rs`.
                 let (address, socket) = listeners::for_worker(reserved.address, worker);
-                let listener = ListenerConfig::tcp(address).tcp_socket_options(socket).tls(certificates.settings()?);
+                let listener = ListenerConfig::tcp(address).tcp_socket_options(socket);
                 service.add_listener(listener.l4_buffer(L4BufferSettings::default().read(TLS_READ_BUFFER_BYTES)));
             }
             server.add_service(service);

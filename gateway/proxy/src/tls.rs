@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora_core::listeners::TlsAccept;
-use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::tls::ext;
 use pingora_core::tls::pkey::{PKey, Private};
-use pingora_core::tls::ssl::NameType;
+use pingora_core::tls::ssl::{AlpnError, NameType, SslAcceptor, SslMethod, select_next_proto};
 use pingora_core::tls::x509::{X509, X509Ref};
+
+/// The protocols a TLS listener offers, the one we like best first (ALPN, RFC 7301).
+const PROTOCOLS: &[u8] = b"\x02h2\x08http/1.1";
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +87,14 @@ impl Certificates {
         self.by_name.get(&*name).or_else(wildcard).unwrap_or(&self.first)
     }
 
-    /// Settings for a listener that offers HTTP/2 and HTTP/1.1 (ALPN, RFC 7301).
-    pub(crate) fn settings(&self) -> Result<TlsSettings, TlsError> {
-        let mut settings =
-            TlsSettings::with_callbacks(Box::new(self.clone())).map_err(|error| TlsError::Setup(error.to_string()))?;
-        settings.enable_h2();
-        Ok(settings)
+    /// What does the handshakes of a listener that offers HTTP/2 and HTTP/1.1: TLS 1.2 and 1.3 with Mozilla's intermediate settings,
+    /// version 5.
+    pub(crate) fn acceptor(&self) -> Result<SslAcceptor, TlsError> {
+        let builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls());
+        let mut builder = builder.map_err(|error| TlsError::Setup(error.to_string()))?;
+        // A client that offers neither goes on without: most speak HTTP/1.1.
+        builder.set_alpn_select_callback(|_, offered| select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::NOACK));
+        Ok(builder.build())
     }
 }
 

@@ -28,10 +28,16 @@ impl Proxy {
     /// When an address is taken or a certificate cannot be used.
     pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let https = match &settings.tls {
-            Some((address, pairs)) => Some((*address, Certificates::read(pairs)?)),
+            Some(tls) => Some((tls.listen, Certificates::read(&tls.certificates)?)),
             None => None,
         };
-        let server = Server::bind(Listen { http: settings.listen, https, health: settings.health_listen });
+        let server = Server::bind(Listen {
+            http: settings.listen,
+            https,
+            health: settings.health_listen,
+            http_proxy_protocol: settings.proxy_protocol,
+            https_proxy_protocol: settings.tls.as_ref().is_some_and(|tls| tls.proxy_protocol),
+        });
         Ok(Self { server: server.map_err(with_advice)? })
     }
 
@@ -58,6 +64,7 @@ impl Proxy {
             workers: settings.workers,
             limits: settings.limits,
             behaviour: Behaviour { shows_details },
+            trusted_proxies: settings.trusted_proxies(),
             drain: settings.drain,
             listener: access_log::listener(access_log)?,
             published,

@@ -111,7 +111,7 @@ impl<'a> Event<'a> {
                     method: exchange.request.method.as_str(),
                     path,
                     protocol: context::protocol(exchange.version),
-                    source_ip: exchange.connection.peer.ip().to_canonical(),
+                    source_ip: exchange.client_ip().to_canonical(),
                     user_agent: headers
                         .get(USER_AGENT)
                         .map_or(Cow::Borrowed(""), |agent| String::from_utf8_lossy(agent.as_bytes())),

@@ -29,8 +29,8 @@ impl<'a> Context<'a> {
     /// What there is to know about a request.
     pub fn of(exchange: &'a Exchange) -> Self {
         Self {
-            source_ip: exchange.connection.peer.ip().to_canonical(),
-            is_secure: exchange.connection.is_tls,
+            source_ip: exchange.client_ip().to_canonical(),
+            is_secure: exchange.is_https(),
             user_agent: exchange.request.headers.text(USER_AGENT),
             referer: exchange.request.headers.text(REFERER),
         }

@@ -21,7 +21,7 @@ impl IpAccessPolicy {
 
 impl Guard for IpAccessPolicy {
     fn check(&self, exchange: &Exchange) -> Result<(), Rejection> {
-        let client = exchange.connection.peer.ip();
+        let client = exchange.client_ip();
         if Cidr::any_contains(&self.deny, client) {
             return Err(Rejection::new(
                 Kind::AccessDenied,

@@ -1,26 +1,28 @@
 //! The client's side: from an accepted connection to the pipeline and back.
 //!
-//! [`Engine`] is what Pingora calls with every new stream. [`protocol`] finds out which HTTP it speaks; [`io`] keeps the deadlines of
+//! [`Engine`] is what Pingora calls with every new stream. [`accept`] reads what comes before HTTP (PROXY protocol, TLS); [`protocol`] finds out which HTTP it speaks; [`io`] keeps the deadlines of
 //! a connection and, with [`framing`], gives the codec one request at a time; [`service`] turns hyper's request into an
 //! [`moongate_exchange::Exchange`] and the answer back into hyper's; [`streams`] watches HTTP/2 streams.
 
+mod accept;
 mod body;
+mod forwarded;
 mod framing;
 mod io;
 mod linger;
 mod protocol;
+mod proxy_protocol;
 mod rest;
 mod service;
 mod state;
 mod streams;
 mod unread;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use moongate_exchange::Connection;
 use moongate_runtime::Published;
 use moongate_runtime::pipeline::{AccessRecord, Behaviour};
 use pingora_core::apps::ServerApp;
@@ -28,6 +30,10 @@ use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::sync::watch;
 
+pub use accept::Listening;
+pub use forwarded::TrustedProxies;
+
+use crate::downstream::accept::OpenConnection;
 use crate::upstream::{Fleet, Pool};
 
 /// What a client may take of a worker's time and memory.
@@ -43,8 +49,12 @@ pub struct Limits {
     pub half_close: Duration,
     /// Largest head (request line and fields), in bytes.
     pub head_bytes_max: usize,
-    /// Most connections, over all workers; further ones are closed at once.
+    /// Most connections of a listener, over all workers; further ones are closed at once.
     pub connections_max: usize,
+    /// From a TCP connection to the end of its TLS handshake, waiting for its turn included.
+    pub handshake: Duration,
+    /// Most TLS handshakes of a listener at the same time, over all workers; further ones wait for their turn.
+    pub handshakes_max: usize,
     /// Most concurrent streams on an HTTP/2 connection.
     pub streams_max: u32,
 }
@@ -60,6 +70,9 @@ impl Default for Limits {
             // Room for large tokens and cookies; AWS takes 10,240 bytes (source: API Gateway quotas).
             head_bytes_max: 64 * 1024,
             connections_max: 16_384,
+            handshake: Duration::from_secs(10),
+            // A worker does about a thousand a second: twice as many waiting would be late in any case.
+            handshakes_max: 512,
             streams_max: 128,
         }
     }
@@ -84,8 +97,22 @@ pub struct Shared {
     pub draining: watch::Receiver<bool>,
     /// Requests under way, over all workers.
     pub in_flight: AtomicUsize,
-    /// Open connections, over all workers.
-    pub connections: AtomicUsize,
+    /// Who may say for whom it asks. `None`: nobody.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// The listeners; the first one takes what belongs to no other.
+    pub listeners: Vec<Listening>,
+}
+
+impl Shared {
+    /// Open connections, over all listeners and workers.
+    pub(crate) fn connections(&self) -> usize {
+        self.listeners.iter().map(Listening::connections).sum()
+    }
+
+    /// The listener that a connection came in at.
+    fn listener(&self, local: std::net::SocketAddr) -> Option<&Listening> {
+        self.listeners.iter().find(|listener| listener.is_at(local)).or(self.listeners.first())
+    }
 }
 
 /// One worker's engine.
@@ -113,31 +140,13 @@ impl ServerApp for Engine {
             let pool = self.pool.clone();
             tokio::spawn(async move { pool.sweep().await });
         });
-        let _open = OpenConnection::new(&self.shared)?;
         let digest = stream.get_socket_digest()?;
         let peer = *digest.peer_addr()?.as_inet()?;
         let local = *digest.local_addr()?.as_inet()?;
-        let is_tls = stream.get_ssl_digest().is_some();
-        let connection = Arc::new(Connection::new(peer, local, is_tls));
-        protocol::serve(self, stream, connection).await;
+        let listener = self.shared.listener(local)?;
+        let _open = OpenConnection::new(listener, self.shared.limits.connections_max)?;
+        let (stream, connection) = accept::accept(&self.shared, listener, stream, peer, local).await?;
+        protocol::serve(self, stream, Arc::new(connection)).await;
         None
-    }
-}
-
-/// Counts a connection for as long as it lives.
-struct OpenConnection<'shared>(&'shared Shared);
-
-impl<'shared> OpenConnection<'shared> {
-    /// `None` when there are too many.
-    fn new(shared: &'shared Shared) -> Option<Self> {
-        let before = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let counted = Self(shared);
-        (before < shared.limits.connections_max).then_some(counted)
-    }
-}
-
-impl Drop for OpenConnection<'_> {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

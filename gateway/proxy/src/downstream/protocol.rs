@@ -154,6 +154,10 @@ async fn http1_awake(
         .header_read_timeout(None)
         .max_header_size(limits.head_bytes_max)
         .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES_MIN));
+    if connection.is_tls {
+        // A TLS stream makes a record of every slice: a head and its body shall be one.
+        builder.writev(false);
+    }
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut draining = engine.shared.draining.clone();
     let mut drain = pin!(draining.wait_for(|is_draining| *is_draining));

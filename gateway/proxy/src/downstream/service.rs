@@ -10,12 +10,12 @@ use moongate_exchange::target::TargetError;
 use moongate_exchange::{Body, Connection, Exchange, Headers, Kind, Rejection, Request, Response, Target};
 use moongate_runtime::pipeline;
 
-use crate::downstream::Engine;
 use crate::downstream::body::{Answer, ClientBody, Upload};
 use crate::downstream::framing::Length;
 use crate::downstream::state::{ConnectionState, UnderWay};
 use crate::downstream::streams::StreamState;
 use crate::downstream::unread;
+use crate::downstream::{Engine, forwarded};
 use crate::fields;
 
 /// What counts as payload of a request that has no body, in bytes: about what its fields take.
@@ -115,6 +115,12 @@ impl Arrival {
         }
         let mut exchange = Box::new(Exchange::new(connection, version, request));
         exchange.received_path = received_path;
+        if exchange.connection.is_trusted_proxy
+            && let Some(trusted) = &engine.shared.trusted_proxies
+        {
+            let client = forwarded::client(&exchange.request.headers, &exchange.connection, trusted);
+            exchange.forwarded = Some(Box::new(client));
+        }
         engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut run = Run { exchange, engine, state, stream, upload, expects_continue, _under_way: under_way };
         let engine = Arc::clone(&run.engine);

@@ -165,7 +165,7 @@ fn pass(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Exch
     if site.is_aws_rest() {
         headers.remove(CONTENT_ENCODING);
     }
-    forward::address(&mut headers, &exchange.connection, exchange.id, plan.call.authority.as_ref());
+    forward::address(&mut headers, exchange, plan.call.authority.as_ref());
     changes.apply_headers(&mut headers);
     if site.is_aws_rest() {
         aws::mark(site, exchange, &mut headers);
@@ -198,7 +198,7 @@ fn map(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Excha
     }
     let changes = collect(site, plan, exchange)?;
     let target = target(plan, exchange, None, &changes)?;
-    forward::address(&mut headers, &exchange.connection, exchange.id, plan.call.authority.as_ref());
+    forward::address(&mut headers, exchange, plan.call.authority.as_ref());
     changes.apply_headers(&mut headers);
     if site.is_aws_rest() {
         aws::mark(site, exchange, &mut headers);

@@ -59,5 +59,5 @@ fn api_key_id<'call>(call: Call<'call, '_>) -> Answered<'call> {
 
 fn ip<'call>(call: Call<'call, '_>) -> Answered<'call> {
     let exchange = request::exchange(call.run, "gate.identity.ip")?;
-    Ok(Answer::Text(exchange.connection.peer_ip_text().as_bytes()))
+    Ok(Answer::Text(exchange.client_ip_text().as_bytes()))
 }

@@ -220,7 +220,7 @@ fn client_header<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
 
 /// `request.client_ip()`: the address of the connection's other end.
 fn client_ip<'call>(call: Call<'call, '_>) -> Answered<'call> {
-    Ok(Answer::Text(exchange(call.run, "request.client_ip")?.connection.peer_ip().as_bytes()))
+    Ok(Answer::Text(exchange(call.run, "request.client_ip")?.client_ip_value().as_bytes()))
 }
 
 /// `request.body()`: the body as it is, or nil when it is not in memory.
