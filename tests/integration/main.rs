@@ -19,6 +19,7 @@ mod http2_frames;
 mod huge_specs;
 mod lua;
 mod petstore;
+mod protocols;
 mod proxying;
 mod readme;
 mod reload;

@@ -45,13 +45,17 @@ pub struct RouteConfig {
     /// The request validator's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_validator: Option<String>,
-    /// Where requests go, path appended: `http://orders:9000`, `https://api.example.com/v2`, or `upstream://orders/v2` for an
-    /// upstream's document. Short for an `http_proxy` integration; use either this or `integration`.
+    /// Where requests go, path appended: `http://orders:9000`, `https://api.example.com/v2`, `h2c://greeter:50051` for HTTP/2
+    /// without TLS (gRPC), or `upstream://orders/v2` for an upstream's document. Short for an `http_proxy` integration; use either
+    /// this or `integration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     /// What answers the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<IntegrationConfig>,
+    /// Which other protocols a client may go over to, on the same connection (`Upgrade`). Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeConfig>,
     /// Built-in policies that act on this route after the API's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyAttachment>,
@@ -76,6 +80,7 @@ impl RouteConfig {
             request_validator: None,
             upstream: Some(upstream.to_owned()),
             integration: None,
+            upgrade: None,
             policies: Vec::new(),
             plugins: Vec::new(),
         }
@@ -95,6 +100,21 @@ pub struct MethodResponseConfig {
     /// The model of the body, by content type.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub response_models: IndexMap<String, String>,
+}
+
+/// Going over to another protocol (RFC 9110 section 7.8): after the upstream's 101, bytes pass both ways as they are.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpgradeConfig {
+    /// The protocols, as `Upgrade` names them: `websocket`.
+    pub protocols: Vec<String>,
+    /// Longest time without a byte in either direction, in milliseconds. Default: 600,000 (source: API Gateway quotas, WebSocket
+    /// APIs).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<u32>,
+    /// Longest life of such a connection, in milliseconds. Default: 7,200,000 (source: API Gateway quotas, WebSocket APIs).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_ms: Option<u32>,
 }
 
 /// Which requests a route takes: AWS's route key.

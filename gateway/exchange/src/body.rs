@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::upgrade::Duplex;
+
 /// A body that is read frame by frame.
 pub type Stream = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>;
 
@@ -27,6 +29,8 @@ pub enum Body {
     Full(Bytes),
     /// Frames still to come.
     Stream(Stream),
+    /// No body but what is left of the upstream's connection, after 101 (Switching Protocols).
+    Duplex(Box<dyn Duplex>),
 }
 
 /// Why a body broke off.
@@ -55,7 +59,7 @@ impl Body {
     /// Whether there is certainly nothing in it.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Duplex(_) => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::Stream(stream) => stream.is_end_stream(),
         }
@@ -64,7 +68,7 @@ impl Body {
     /// Its length in bytes where that is known beforehand.
     pub fn len(&self) -> Option<u64> {
         match self {
-            Self::Empty => Some(0),
+            Self::Empty | Self::Duplex(_) => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint().exact(),
         }
@@ -78,7 +82,7 @@ impl Body {
     pub async fn collect(self, bytes_max: u64) -> Result<Bytes, BodyError> {
         let too_large = BodyError::TooLarge { bytes_max };
         let mut stream = match self {
-            Self::Empty => return Ok(Bytes::new()),
+            Self::Empty | Self::Duplex(_) => return Ok(Bytes::new()),
             Self::Full(bytes) if bytes.len() as u64 > bytes_max => return Err(too_large),
             Self::Full(bytes) => return Ok(bytes),
             Self::Stream(stream) => stream,
@@ -118,7 +122,7 @@ impl HttpBody for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Duplex(_) => Poll::Ready(None),
             Self::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *self = Self::Empty;
@@ -134,7 +138,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Duplex(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint(),
         }

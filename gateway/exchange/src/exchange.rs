@@ -16,6 +16,7 @@ use crate::exit::Kind;
 use crate::id::RequestId;
 use crate::message::Request;
 use crate::overrides::Overrides;
+use crate::upgrade::Upgrade;
 
 /// One request and everything the gateway knows about it so far.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub struct Exchange {
     pub forwarded: Option<Box<ForwardedClient>>,
     /// The HTTP version the client speaks.
     pub version: Version,
+    /// Whether it is a gRPC call: then a failure is told in gRPC's terms.
+    pub is_grpc: bool,
+    /// The other protocol that the client would go over to.
+    pub upgrade: Option<Box<Upgrade>>,
     /// The method request. Its body is taken by whichever stage reads or forwards it; its headers are moved to the
     /// integration request where the route's plan says that nobody needs them afterwards.
     pub request: Request,
@@ -143,6 +148,8 @@ impl Exchange {
             connection,
             forwarded: None,
             version,
+            is_grpc: false,
+            upgrade: None,
             request,
             received_path: None,
             request_body: None,

@@ -288,6 +288,30 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The status of a gRPC call that fails like this (source: gRPC, "Status codes and their use in gRPC").
+    pub const fn grpc_status(self) -> u8 {
+        match self {
+            // INVALID_ARGUMENT
+            Self::BadRequestBody | Self::BadRequestParameters | Self::UnsupportedMediaType => 3,
+            // DEADLINE_EXCEEDED
+            Self::IntegrationTimeout => 4,
+            // PERMISSION_DENIED
+            Self::AccessDenied | Self::InvalidApiKey | Self::WafFiltered => 7,
+            // RESOURCE_EXHAUSTED
+            Self::QuotaExceeded | Self::RequestTooLarge | Self::Throttled => 8,
+            // UNIMPLEMENTED
+            Self::MethodNotAllowed | Self::ResourceNotFound => 12,
+            // INTERNAL
+            Self::ApiConfigurationError | Self::AuthorizerConfigurationError | Self::AuthorizerFailure => 13,
+            // UNAVAILABLE
+            Self::IntegrationFailure => 14,
+            // UNAUTHENTICATED
+            Self::ExpiredToken | Self::InvalidSignature | Self::MissingAuthenticationToken | Self::Unauthorized => 16,
+        }
+    }
+}
+
 impl Rejection {
     /// A rejection of a kind, with what to log.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {

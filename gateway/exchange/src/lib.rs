@@ -24,6 +24,7 @@ pub mod overrides;
 pub mod query;
 pub mod target;
 pub mod time;
+pub mod upgrade;
 
 mod exchange;
 
@@ -39,3 +40,4 @@ pub use id::RequestId;
 pub use message::{Request, Response};
 pub use overrides::Overrides;
 pub use target::Target;
+pub use upgrade::{Duplex, Upgrade, UpgradeLimits};

@@ -184,6 +184,13 @@ pub(crate) fn is_trailer(name: &HeaderName) -> bool {
     !(is_of_connection(name) || NOT_IN_TRAILERS.contains(name) || name.as_str().starts_with("x-forwarded-"))
 }
 
+/// Whether `Connection` names something.
+pub(crate) fn connection_names(fields: &HeaderMap, token: &str) -> bool {
+    let values = fields.get_all(CONNECTION).iter();
+    let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    tokens.any(|known| known.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
 /// Removes what belongs to the connection. `TE: trailers` stays: it says that the recipient understands trailers, which gRPC needs.
 ///
 /// # Errors

@@ -174,7 +174,7 @@ impl Recorder {
 
     fn message_body(&mut self, title: &str, body: &Body) {
         match body {
-            Body::Empty => self.body(title, b""),
+            Body::Empty | Body::Duplex(_) => self.body(title, b""),
             Body::Full(bytes) => self.body(title, bytes),
             Body::Stream(_) => self.line(format!("{title}: (streamed)")),
         }

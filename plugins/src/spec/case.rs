@@ -154,7 +154,7 @@ impl Case {
         let request = self.request.request()?;
         let body = match &request.body {
             Body::Full(bytes) => bytes.clone(),
-            Body::Empty | Body::Stream(_) => Bytes::new(),
+            Body::Empty | Body::Stream(_) | Body::Duplex(_) => Bytes::new(),
         };
         let peer = SocketAddr::new(self.client_ip.unwrap_or(CLIENT_IP), 50_000);
         let connection = Connection::new(peer, SocketAddr::new(CLIENT_IP, 80), false);

@@ -93,6 +93,78 @@ async fn serve_connection(
     }
 }
 
+/// Listens on a port that the system chooses and sends back every message as it comes, then `grpc-status`.
+pub(super) fn start_echo() -> Server {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    listener.set_nonblocking(true).expect("a socket of ours");
+    let shared = Arc::new(Shared::default());
+    let for_thread = Arc::clone(&shared);
+    let (stop, stopped) = oneshot::channel::<()>();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).expect("the runtime is running");
+            let accepting = async {
+                while let Ok((socket, _)) = listener.accept().await {
+                    let shared = Arc::clone(&for_thread);
+                    let index = shared.accept();
+                    tokio::spawn(async move {
+                        let service = service_fn(|request| echo(request, Arc::clone(&shared), index));
+                        drop(
+                            http2::Builder::new(TokioExecutor::new())
+                                .serve_connection(TokioIo::new(socket), service)
+                                .await,
+                        );
+                        shared.close();
+                    });
+                }
+            };
+            tokio::select! {
+                () = accepting => {}
+                _ = stopped => {}
+            }
+        });
+    });
+    Server { address, shared, kept: vec![Box::new(stop)] }
+}
+
+async fn echo(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    connection: usize,
+) -> Result<Response<Frames>, Infallible> {
+    let (head, mut body) = request.into_parts();
+    let (sender, frames) = Frames::channel();
+    let mut recorded = Recorded {
+        method: head.method.to_string(),
+        target: head.uri.path().to_owned(),
+        version: "HTTP/2.0".to_owned(),
+        headers: Fields::from(&head.headers),
+        connection,
+        ..Recorded::default()
+    };
+    tokio::spawn(async move {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return shared.record(recorded) };
+            match frame.into_data() {
+                Ok(data) => {
+                    recorded.body.extend_from_slice(&data);
+                    drop(sender.send(Frame::data(data)));
+                }
+                Err(frame) => recorded.trailers = frame.trailers_ref().map(Fields::from).unwrap_or_default(),
+            }
+        }
+        recorded.is_complete = true;
+        shared.record(recorded);
+        let status = [("grpc-status".to_owned(), "0".to_owned()), ("grpc-message".to_owned(), "fine".to_owned())];
+        drop(sender.send(Frame::trailers(header_map(&status))));
+    });
+    let mut response = Response::new(frames);
+    *response.headers_mut() = header_map(&[("content-type".to_owned(), "application/grpc".to_owned())]);
+    Ok(response)
+}
+
 async fn respond(
     request: Request<Incoming>,
     answer: Answers,

@@ -76,9 +76,42 @@ impl Upstream {
         Self { server: Server::start(Some(acceptor), handler), scheme: "https" }
     }
 
+    /// HTTP/2 without TLS: answers at once, sends back every message as it comes, and ends with `grpc-status: 0` in trailers.
+    pub fn grpc_echo() -> Self {
+        Self { server: http2::start_echo(), scheme: "h2c" }
+    }
+
     /// HTTP/2 over TLS, offered through ALPN.
     pub fn h2(certificate: &Certificate, answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
         Self { server: http2::start(Some(certificate.acceptor(&[b"h2"])), Arc::new(answer), None), scheme: "https" }
+    }
+
+    /// Goes over to the protocol that is asked for: says `first` right behind its 101, then sends back what it gets in upper case,
+    /// and ends the connection when it gets `end`. Requests that ask for none are answered with a text.
+    pub fn switching(first: &'static str) -> Self {
+        Self::plain(move |connection| {
+            while let Some((request, mut body)) = connection.request_head()? {
+                while body.next(&mut connection.wire)?.is_some() {}
+                let protocol = request.headers.get("upgrade").map(str::to_owned);
+                connection.record(Recorded { is_complete: true, ..request });
+                let Some(protocol) = protocol else {
+                    connection.wire.send(Answer::text("not asked").to_bytes("GET"))?;
+                    continue;
+                };
+                let head = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\nSec-WebSocket-Accept: yes\r\n\r\n"
+                );
+                connection.wire.send(format!("{head}{first}"))?;
+                loop {
+                    let bytes = connection.wire.some(u64::MAX)?.to_ascii_uppercase();
+                    if bytes.is_empty() || bytes.ends_with(b"END") {
+                        return Ok(());
+                    }
+                    connection.wire.send(bytes)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Misbehaves in one way.

@@ -107,7 +107,9 @@ fn check_name<T>(
 
 fn check_target(route: &RouteConfig, pointer: &str, sources: &Sources, report: &mut Report<'_>) {
     if let Some(upstream) = &route.upstream {
-        integration::check_uri(upstream, &format!("{pointer}/upstream"), report);
+        // HTTP/2 without TLS: the rest is a URL like any other.
+        let url = upstream.strip_prefix("h2c://").map(|rest| format!("http://{rest}"));
+        integration::check_uri(url.as_deref().unwrap_or(upstream), &format!("{pointer}/upstream"), report);
     }
     if let Some(integration) = &route.integration {
         integration::check(integration, &format!("{pointer}/integration"), sources, report);

@@ -8,14 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use moongate_exchange::{Body, BodyError};
+use moongate_exchange::{Body, BodyError, Outcome};
 use tokio::time::{Instant, Sleep};
 
 use crate::downstream::service::Run;
 use crate::downstream::state::ConnectionState;
+use crate::downstream::streams::StreamState;
 use crate::fields;
 
 /// How much of a body at hand an HTTP/2 stream is given at a time, in bytes.
@@ -82,7 +82,11 @@ impl ClientBody {
                 let mut trailers = other.into_trailers().unwrap_or_default();
                 match fields::check_request_trailers(&mut trailers) {
                     Ok(()) => Some(Ok(Frame::trailers(trailers))),
-                    Err(error) => Some(Err(BodyError::Aborted(error.into()))),
+                    Err(error) => {
+                        // Whoever tries that means the next request, too.
+                        self.state.must_close();
+                        Some(Err(BodyError::Aborted(error.into())))
+                    }
                 }
             }
         }
@@ -149,28 +153,42 @@ impl Drop for ClientBody {
 /// On an HTTP/2 connection it tells its stream while it waits for the client.
 pub(crate) struct Answer {
     body: Body,
-    run: Run,
+    /// `None` when the exchange goes on elsewhere, behind a 101.
+    run: Option<Run>,
     failure: Option<BodyError>,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, run: Run) -> Self {
-        let answer = Self { body, run, failure: None };
+        let answer = Self { body, run: Some(run), failure: None };
         if !answer.body.is_end_stream() {
             answer.waits();
         }
         answer
     }
 
+    /// An answer without a body, of an exchange that does not end with it.
+    pub(super) fn interim() -> Self {
+        Self { body: Body::Empty, run: None, failure: None }
+    }
+
+    fn stream(&self) -> Option<&StreamState> {
+        self.run.as_ref()?.stream.as_deref()
+    }
+
+    fn outcome(&mut self) -> Option<&mut Outcome> {
+        self.run.as_mut().map(|run| &mut run.exchange.outcome)
+    }
+
     /// Something was handed on; on HTTP/2 the client may take its time with it, the last piece too.
     fn waits(&self) {
-        if let Some(stream) = &self.run.stream {
+        if let Some(stream) = self.stream() {
             stream.answer_waits();
         }
     }
 
     fn goes_on(&self) {
-        if let Some(stream) = &self.run.stream {
+        if let Some(stream) = self.stream() {
             stream.answer_goes_on();
         }
     }
@@ -178,7 +196,7 @@ impl Answer {
     /// The next piece of a body that is at hand. The HTTP/2 codec asks when the client has opened a window; given all at once it
     /// would keep the rest itself, and we would take the answer for sent.
     fn slice(&mut self) -> Option<Bytes> {
-        let is_http2 = self.run.exchange.version == Version::HTTP_2;
+        let is_http2 = self.stream().is_some();
         match &mut self.body {
             Body::Full(bytes) if is_http2 && bytes.len() > SLICE_BYTES => Some(bytes.split_to(SLICE_BYTES)),
             _ => None,
@@ -189,7 +207,9 @@ impl Answer {
     fn note(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_data() {
             Ok(data) => {
-                self.run.exchange.outcome.body_bytes += data.len() as u64;
+                if let Some(outcome) = self.outcome() {
+                    outcome.body_bytes += data.len() as u64;
+                }
                 Frame::data(data)
             }
             Err(other) => {
@@ -222,9 +242,10 @@ impl HttpBody for Answer {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(failure)) => {
-                let outcome = &mut this.run.exchange.outcome;
-                outcome.is_aborted = true;
-                outcome.detail = Some(format!("the answer broke off: {failure}").into());
+                if let Some(outcome) = this.outcome() {
+                    outcome.is_aborted = true;
+                    outcome.detail = Some(format!("the answer broke off: {failure}").into());
+                }
                 // hyper drops what it has not written yet when a body fails. Pausing once lets it write: the client sees how far
                 // the answer came, and that it broke off.
                 this.failure = Some(failure);
@@ -246,9 +267,10 @@ impl HttpBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let outcome = &mut self.run.exchange.outcome;
-        let is_late = self.run.stream.as_ref().is_some_and(|stream| stream.is_late());
-        if (is_late || !self.body.is_end_stream()) && !outcome.is_aborted {
+        let is_late = self.stream().is_some_and(StreamState::is_late);
+        let is_cut = is_late || !self.body.is_end_stream();
+        let Some(outcome) = self.outcome() else { return };
+        if is_cut && !outcome.is_aborted {
             outcome.is_aborted = true;
             let detail = if is_late {
                 "the client took too little of the answer"

@@ -24,7 +24,7 @@ const HOPS_MAX: usize = 32;
 pub(super) fn client(headers: &Headers, connection: &Connection, trusted: &TrustedProxies) -> ForwardedClient {
     let peer = connection.peer.ip();
     if headers.contains(FORWARDED_FOR) {
-        let ip = furthest(peer, elements(headers, &FORWARDED_FOR).map(|element| address(element)), trusted);
+        let ip = furthest(peer, elements(headers, &FORWARDED_FOR).map(address), trusted);
         return ForwardedClient::new(ip, headers.text(FORWARDED_PROTO).and_then(is_https));
     }
     let mut proto = None;

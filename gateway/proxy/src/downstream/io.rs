@@ -140,6 +140,10 @@ impl ClientStream {
     /// HTTP/1: hands on what belongs to the request that is being read.
     fn poll_text(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(framing) = &mut self.framing else { return Poll::Ready(Ok(())) };
+        if self.state.is_switched() {
+            // Whoever passes the bytes on keeps the deadlines.
+            return self.poll_switched(cx, buffer);
+        }
         if framing.follow(&self.state) {
             let now = Instant::now();
             self.idle_since = now;
@@ -204,6 +208,17 @@ impl ClientStream {
         } else {
             self.held.advance(length);
         }
+    }
+
+    /// Another protocol than HTTP: hands on everything.
+    fn poll_switched(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let length = self.held.len().min(buffer.remaining());
+        buffer.put_slice(&self.held[..length]);
+        self.take_held(length);
+        Poll::Ready(Ok(()))
     }
 
     /// Starts a head's deadline with its first byte, and ends it with its last.

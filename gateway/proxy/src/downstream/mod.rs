@@ -16,6 +16,7 @@ mod rest;
 mod service;
 mod state;
 mod streams;
+mod tunnel;
 mod unread;
 
 use std::sync::atomic::AtomicUsize;

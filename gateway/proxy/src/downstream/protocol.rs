@@ -158,7 +158,7 @@ async fn http1_awake(
         // A TLS stream makes a record of every slice: a head and its body shall be one.
         builder.writev(false);
     }
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let mut draining = engine.shared.draining.clone();
     let mut drain = pin!(draining.wait_for(|is_draining| *is_draining));
     let mut is_draining = false;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 use moongate_exchange::target::TargetError;
-use moongate_exchange::{Body, Connection, Exchange, Headers, Kind, Rejection, Request, Response, Target};
+use moongate_exchange::{Body, Connection, Exchange, Headers, Kind, Rejection, Request, Response, Target, Upgrade};
 use moongate_runtime::pipeline;
 
 use crate::downstream::body::{Answer, ClientBody, Upload};
@@ -15,7 +16,7 @@ use crate::downstream::framing::Length;
 use crate::downstream::state::{ConnectionState, UnderWay};
 use crate::downstream::streams::StreamState;
 use crate::downstream::unread;
-use crate::downstream::{Engine, forwarded};
+use crate::downstream::{Engine, forwarded, tunnel};
 use crate::fields;
 
 /// What counts as payload of a request that has no body, in bytes: about what its fields take.
@@ -82,8 +83,11 @@ impl Arrival {
 
     /// Answers the request. Never fails: what goes wrong is an answer too.
     pub(super) async fn answer(self) -> hyper::Response<Answer> {
-        let Self { engine, connection, state, request, under_way } = self;
+        let Self { engine, connection, state, mut request, under_way } = self;
         let version = request.version();
+        // The codec notes something only on requests that would change the protocol.
+        let mut switch = (!request.extensions().is_empty()).then(|| Switch::of(&mut request)).flatten();
+        let is_grpc = version == Version::HTTP_2 && is_grpc(&request);
         let stream = if version == Version::HTTP_2 { StreamState::current() } else { None };
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
@@ -123,6 +127,8 @@ impl Arrival {
         }
         engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut run = Run { exchange, engine, state, stream, upload, expects_continue, _under_way: under_way };
+        run.exchange.is_grpc = is_grpc;
+        run.exchange.upgrade = switch.as_mut().and_then(|switch| switch.wanted.take());
         let engine = Arc::clone(&run.engine);
         let behaviour = engine.shared.behaviour;
         let response = match answer {
@@ -137,8 +143,40 @@ impl Arrival {
             }
             Some(Itself::Methods) => methods(&mut run.exchange),
         };
-        send(version, is_head, response, run)
+        send(version, is_head, response, run, switch)
     }
+}
+
+/// A client that would go over to another protocol.
+struct Switch {
+    client: OnUpgrade,
+    /// What it would speak, if it said so in one way and sends no body.
+    wanted: Option<Box<Upgrade>>,
+}
+
+impl Switch {
+    fn of(request: &mut hyper::Request<Incoming>) -> Option<Self> {
+        if request.version() != Version::HTTP_11 {
+            return None;
+        }
+        let client = hyper::upgrade::on(&mut *request);
+        let headers = request.headers();
+        let mut protocols = headers.get_all(UPGRADE).iter();
+        let protocol = protocols.next().filter(|_| protocols.next().is_none() && request.body().is_end_stream());
+        let is_named = fields::connection_names(headers, "upgrade");
+        let wanted = protocol.filter(|_| is_named).map(|protocol| {
+            let protocol = protocol.clone();
+            Box::new(Upgrade { protocol, allowed: None })
+        });
+        Some(Self { client, wanted })
+    }
+}
+
+/// Whether a request is a gRPC call (source: gRPC over HTTP/2, "Requests"; gRPC-Web is another thing).
+fn is_grpc(request: &hyper::Request<Incoming>) -> bool {
+    let Some(media_type) = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
+    let rest = media_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// A request's head, checked.
@@ -251,9 +289,39 @@ fn methods(exchange: &mut Exchange) -> Response {
 }
 
 /// Hands the answer to hyper, which frames it.
-fn send(version: Version, is_head: bool, response: Response, mut run: Run) -> hyper::Response<Answer> {
-    let Response { status, headers, body } = response;
+fn send(
+    version: Version,
+    is_head: bool,
+    response: Response,
+    mut run: Run,
+    switch: Option<Switch>,
+) -> hyper::Response<Answer> {
+    let Response { status, headers, mut body } = response;
     let mut fields = HeaderMap::from(headers);
+    if let Some(Switch { client, .. }) = switch {
+        let allowed = run.exchange.upgrade.as_ref().and_then(|upgrade| upgrade.allowed);
+        match (std::mem::take(&mut body), allowed) {
+            (Body::Duplex(upstream), Some(limits)) => {
+                fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                if let Some(wanted) = &run.exchange.upgrade {
+                    // The upstream's own field is of its connection; it can only have taken what it was asked for.
+                    fields.entry(UPGRADE).or_insert_with(|| wanted.protocol.clone());
+                }
+                run.state.switch();
+                tokio::spawn(tunnel::run(run, client, upstream, limits));
+                let mut answer = hyper::Response::new(Answer::interim());
+                *answer.status_mut() = status;
+                *answer.headers_mut() = fields;
+                return answer;
+            }
+            (other, _) => {
+                body = other;
+                tokio::spawn(tunnel::decline(client));
+            }
+        }
+    }
+    // Only a final answer can be sent from here on; whoever made this one meant another.
+    let status = if status.is_informational() { StatusCode::BAD_GATEWAY } else { status };
     // hyper frames the body by what it is; a length that was received only stands where there is no body to be measured.
     let has_no_body = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !has_no_body {

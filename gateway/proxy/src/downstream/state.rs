@@ -25,6 +25,7 @@ pub(super) struct ConnectionState {
     has_content_length: AtomicBool,
     must_close: AtomicBool,
     is_cut: AtomicBool,
+    is_switched: AtomicBool,
     cancelled: AtomicU32,
     payload: AtomicU64,
 }
@@ -82,6 +83,16 @@ impl ConnectionState {
     /// Whether the connection ends with the request that is under way.
     pub(super) fn closes(&self) -> bool {
         self.must_close.load(Ordering::Relaxed)
+    }
+
+    /// The connection speaks another protocol from now on.
+    pub(super) fn switch(&self) {
+        self.is_switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection speaks another protocol.
+    pub(super) fn is_switched(&self) -> bool {
+        self.is_switched.load(Ordering::Relaxed)
     }
 
     /// The client has cancelled a request before it was answered.

@@ -24,13 +24,14 @@ pub(super) fn send_copy(
     number: u64,
     deadline: Instant,
 ) {
-    if !plan.share.takes(number) {
+    // A connection that goes over to another protocol cannot be in two places.
+    if !plan.share.takes(number) || request.headers.contains(http::header::UPGRADE) {
         return;
     }
     let body = match &request.body {
         Body::Empty => Body::Empty,
         Body::Full(bytes) => Body::Full(bytes.clone()),
-        Body::Stream(_) => return,
+        Body::Stream(_) | Body::Duplex(_) => return,
     };
     let under_way = state.mirrored.fetch_add(1, Ordering::Relaxed);
     let counted = Mirrored(Arc::clone(state));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use indexmap::IndexMap;
 use moongate_config::integration::{
-    IntegrationConfig, IntegrationType, PassthroughBehavior, PayloadFormat, TIMEOUT_MS_MAX,
+    HttpVersion, IntegrationConfig, IntegrationType, PassthroughBehavior, PayloadFormat, TIMEOUT_MS_MAX,
 };
 use moongate_config::script::TemplateConfig;
 use moongate_config::{Compat, Protocol};
@@ -22,15 +22,22 @@ use crate::plan::{
 
 type Variables = IndexMap<String, String>;
 
-/// `upstream: URL`: everything passes, the path is appended.
+/// `upstream: URL`: everything passes, the path is appended. `h2c://` is HTTP/2 without TLS.
 pub(super) fn shorthand(
     cx: &mut ApiContext<'_>,
     text: &str,
+    may_upgrade: bool,
     variables: &Variables,
     pointer: &str,
 ) -> Option<IntegrationPlan> {
     let text = uri::with_variables(text, variables);
-    let (call, rest) = upstream::call(cx, &text, None, pointer)?;
+    let (text, version) = match text.strip_prefix("h2c://") {
+        Some(rest) => (format!("http://{rest}"), HttpVersion::Http2),
+        // `Upgrade` is HTTP/1.1's.
+        None if may_upgrade => (text, HttpVersion::Http11),
+        None => (text, HttpVersion::Auto),
+    };
+    let (call, rest) = upstream::call(cx, &text, None, version, pointer)?;
     if rest.contains(['?', '#', '{']) {
         cx.error_help(
             "E102",
@@ -153,7 +160,7 @@ fn http(
     pointer: &str,
 ) -> Option<HttpPlan> {
     let text = uri::with_variables(config.uri.as_deref()?, variables);
-    let (call, rest) = upstream::call(cx, &text, Some(config), &child(pointer, "uri"))?;
+    let (call, rest) = upstream::call(cx, &text, Some(config), config.http_version, &child(pointer, "uri"))?;
     let parameters = parameters(cx, config, variables, pointer)?;
     Some(HttpPlan {
         call: Box::new(call),

@@ -57,6 +57,11 @@ pub const CODES: &[(&str, &str)] = &[
         "A route's path is not in the form that requests are matched in, so no request can ever reach it: encodings in upper \
         case, nothing encoded that needs no encoding, characters beyond ASCII encoded.",
     ),
+    (
+        "E119",
+        "`upgrade` cannot be had here: it needs at least one protocol, and an upstream that is passed requests on over \
+        HTTP/1.1.",
+    ),
     ("E111", "There is no plugin of that name."),
     ("E114", "A URL `upstream://NAME` leads to no upstream's document once stage variables are filled in."),
     ("E108", "A path template has more segments than a route can have."),

@@ -1,14 +1,16 @@
 //! Routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonschema::Validator;
+use moongate_config::integration::HttpVersion;
 use moongate_config::limits::BODY_BUFFER_BYTES;
 use moongate_config::model::ValidationMode;
 use moongate_config::policy::PolicyAttachment;
 use moongate_config::route::RouteKey;
 use moongate_config::{Compat, RouteConfig, StageConfig};
-use moongate_exchange::{RouteFacts, Target};
+use moongate_exchange::{RouteFacts, Target, UpgradeLimits};
 use moongate_policy::api_key::{self, ApiKeyPolicy};
 use moongate_policy::{Authorize, CompileContext, Compiled, Guard, registry};
 
@@ -16,10 +18,15 @@ use crate::compile::context::{ApiContext, child};
 use crate::compile::model::Models;
 use crate::compile::scripts::Scripts;
 use crate::compile::{authorizer, expression, integration, plugin};
-use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, ValueSource};
+use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, UpgradePlan, ValueSource};
+use crate::upstream::UpstreamSpec;
 
 /// Most segments a path template may have: matching goes as deep as the deepest route.
 const SEGMENTS_MAX: usize = 128;
+
+/// How long a connection that speaks another protocol may be silent, and last (source: API Gateway quotas, WebSocket APIs).
+const UPGRADE_IDLE: Duration = Duration::from_secs(10 * 60);
+const UPGRADE_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What an API's declaration means for all its routes, compiled once.
 pub(super) struct Common {
@@ -84,13 +91,17 @@ pub(super) fn compile(
     let api = cx.api;
     let facts = facts(cx, route, pointer)?;
     let integration = match (&route.upstream, &route.integration) {
-        (Some(url), _) => integration::shorthand(cx, url, &stage.variables, &child(pointer, "upstream")),
+        (Some(url), _) => {
+            let pointer = child(pointer, "upstream");
+            integration::shorthand(cx, url, route.upgrade.is_some(), &stage.variables, &pointer)
+        }
         (None, Some(config)) => {
             integration::compile(cx, scripts, config, &stage.variables, &child(pointer, "integration"))
         }
         // Reported by `moongate_config::check`.
         (None, None) => None,
     };
+    let upgrade = upgrade(cx, route, integration.as_ref(), &child(pointer, "upgrade"));
     let authorizer = authorizer::compile(cx, scripts, route.authorizer.as_deref());
     let policies = policies(cx, common, route, pointer);
     let plugins = plugins(scripts, common, route, pointer);
@@ -112,8 +123,65 @@ pub(super) fn compile(
         authorize: policies.authorize.into(),
         plugins: plugins.into(),
         scripts: scripts.bank().cloned(),
+        upgrade,
         integration,
     })
+}
+
+/// Other protocols, where the integration passes requests on over HTTP/1.1: `Upgrade` belongs to that version.
+fn upgrade(
+    cx: &mut ApiContext<'_>,
+    route: &RouteConfig,
+    integration: Option<&IntegrationPlan>,
+    pointer: &str,
+) -> Option<UpgradePlan> {
+    let config = route.upgrade.as_ref()?;
+    match integration {
+        Some(IntegrationPlan::HttpProxy(plan)) if speaks_http11(&plan.call.upstream.spec) => {}
+        Some(IntegrationPlan::HttpProxy(_)) => {
+            let help =
+                "say `http_version: \"1.1\"` on an `http_proxy` integration, or use an `http://` URL as `upstream`";
+            let message = "only an upstream that speaks HTTP/1.1 can go over to another protocol";
+            cx.error_help("E119", pointer, message.to_owned(), help.to_owned());
+        }
+        // A problem with the integration itself was reported.
+        None => {}
+        Some(_) => {
+            let help = "use `upstream`, or an integration of type `http_proxy`";
+            let message = "only a route that passes requests on can go over to another protocol";
+            cx.error_help("E119", pointer, message.to_owned(), help.to_owned());
+        }
+    }
+    if config.protocols.is_empty() {
+        cx.error("E119", &child(pointer, "protocols"), "no protocol is named".to_owned());
+    }
+    for (index, protocol) in config.protocols.iter().enumerate() {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte);
+        if protocol.is_empty() || !protocol.bytes().all(is_token) {
+            cx.error(
+                "E119",
+                &child(&child(pointer, "protocols"), index.to_string()),
+                format!("`{protocol}` is no protocol's name"),
+            );
+        }
+    }
+    let millis = |value: Option<u32>, default| value.map_or(default, |value| Duration::from_millis(value.into()));
+    Some(UpgradePlan {
+        protocols: config.protocols.iter().map(|protocol| protocol.as_str().into()).collect(),
+        limits: UpgradeLimits {
+            idle: millis(config.idle_timeout_ms, UPGRADE_IDLE),
+            lifetime: millis(config.lifetime_ms, UPGRADE_LIFETIME),
+        },
+    })
+}
+
+/// Whether HTTP/1.1 is spoken in any case.
+fn speaks_http11(upstream: &UpstreamSpec) -> bool {
+    match upstream.version {
+        HttpVersion::Http11 => true,
+        HttpVersion::Auto => upstream.targets.iter().all(|target| target.tls.is_none()),
+        HttpVersion::Http2 => false,
+    }
 }
 
 fn facts(cx: &mut ApiContext<'_>, route: &RouteConfig, pointer: &str) -> Option<RouteFacts> {

@@ -79,16 +79,18 @@ fn unmirrored(call: &CallPlan) -> CallPlan {
     CallPlan { mirror: None, ..call.clone() }
 }
 
-/// The call that a route's URL stands for, and the path and query behind it. `None` when it was reported why there is none.
+/// The call that a route's URL stands for, and the path and query behind it. `version` is what a URL is spoken to with; a document says
+/// that itself. `None` when it was reported why there is none.
 pub(super) fn call(
     cx: &mut ApiContext<'_>,
     text: &str,
     config: Option<&IntegrationConfig>,
+    version: HttpVersion,
     pointer: &str,
 ) -> Option<(CallPlan, String)> {
     let (mut call, rest) = match reference(text) {
         Some((name, rest)) => (named(cx, name, pointer)?, rest.to_owned()),
-        None => by_url(cx, text, config, pointer)?,
+        None => by_url(cx, text, config, version, pointer)?,
     };
     if let Some(timeouts) = config.and_then(|config| config.timeouts.as_ref()) {
         call.timeouts = merge(call.timeouts, timeouts);
@@ -118,6 +120,7 @@ fn by_url(
     cx: &mut ApiContext<'_>,
     text: &str,
     config: Option<&IntegrationConfig>,
+    version: HttpVersion,
     pointer: &str,
 ) -> Option<(CallPlan, String)> {
     let url = match uri::split(text) {
@@ -141,7 +144,7 @@ fn by_url(
     let spec = UpstreamSpec {
         name: None,
         targets: [target].into(),
-        version: config.map_or(HttpVersion::Auto, |config| config.http_version),
+        version,
         balance: Default::default(),
         pool: PoolLimits::default(),
         health_check: None,

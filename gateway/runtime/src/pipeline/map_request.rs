@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, USER_AGENT};
+use http::header::{ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, UPGRADE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 use moongate_config::integration::{ContentHandling, PayloadFormat};
 use moongate_exchange::{Body, Caller, Exchange, Exit, Headers, Kind, Rejection, Request, Target, query};
@@ -165,6 +165,7 @@ fn pass(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Exch
     if site.is_aws_rest() {
         headers.remove(CONTENT_ENCODING);
     }
+    allow_upgrade(route, exchange, &mut headers);
     forward::address(&mut headers, exchange, plan.call.authority.as_ref());
     changes.apply_headers(&mut headers);
     if site.is_aws_rest() {
@@ -175,6 +176,18 @@ fn pass(site: &SitePlan, route: &RoutePlan, plan: &HttpPlan, exchange: &mut Exch
         None => std::mem::take(&mut exchange.request.body),
     };
     Ok(Request { method: method(plan, exchange), target, headers, body })
+}
+
+/// Asks the upstream to go over to another protocol, where the client wants to and the route lets it. Fields of the connection that
+/// stand in an integration request are the gateway's own: the client's were removed.
+fn allow_upgrade(route: &RoutePlan, exchange: &mut Exchange, headers: &mut Headers) {
+    let (Some(plan), Some(wanted)) = (&route.upgrade, &mut exchange.upgrade) else { return };
+    let token = wanted.protocol.as_bytes();
+    if plan.protocols.iter().any(|known| token.eq_ignore_ascii_case(known.as_bytes())) {
+        headers.set(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.set(UPGRADE, wanted.protocol.clone());
+        wanted.allowed = Some(plan.limits);
+    }
 }
 
 /// `http`: a new request with what is mapped, and a body that a template made or that passes.

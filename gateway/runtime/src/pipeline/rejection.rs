@@ -3,7 +3,7 @@
 //! Moongate's own body is a problem document (RFC 9457): `type`, `title`, `status`, with the members `error` (a short code),
 //! `message`, `request_id`, `stage` where one is known, `errors` with what is wrong place by place, and `detail` where
 //! [`Behaviour::shows_details`] allows it. Under `compat: aws` it is AWS's `{"message"}`, with `x-amzn-ErrorType` in REST APIs. An
-//! API may replace status, headers and body by kind (source: API Gateway, "Gateway responses").
+//! API may replace status, headers and body by kind (source: API Gateway, "Gateway responses"). A gRPC call gets `grpc-status` instead.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -14,6 +14,8 @@ use crate::pipeline::{Behaviour, lookup, template};
 use crate::plan::{GatewayResponsePlan, SitePlan, TextPart};
 
 const AWS_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -71,7 +73,35 @@ pub(super) fn answer(
         }
         None => response.body = body(habit, behaviour, exchange, &rejection, status),
     }
+    if exchange.is_grpc {
+        call_failed(behaviour, &rejection, &mut response);
+    }
     response
+}
+
+/// The answer to a gRPC call that failed: its status in the head, where a call without messages has its trailers (source: gRPC over
+/// HTTP/2, "Trailers-Only").
+fn call_failed(behaviour: Behaviour, rejection: &Rejection, response: &mut Response) {
+    let text = match &rejection.public {
+        _ if behaviour.shows_details => &rejection.detail,
+        Some(public) => &**public,
+        None => rejection.kind.face().message,
+    };
+    // Percent-encoded: visible ASCII and spaces but the percent sign stay.
+    let message: String = text
+        .bytes()
+        .map(|byte| match byte {
+            b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    response.status = StatusCode::OK;
+    response.body = Body::Empty;
+    response.headers.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response.headers.set(GRPC_STATUS, HeaderValue::from(u16::from(rejection.kind.grpc_status())));
+    if let Ok(message) = HeaderValue::try_from(message) {
+        response.headers.set(GRPC_MESSAGE, message);
+    }
 }
 
 /// Whose errors an API's look like.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use moongate_config::{Compat, Protocol};
-use moongate_exchange::{RouteFacts, StageFacts};
+use moongate_exchange::{RouteFacts, StageFacts, UpgradeLimits};
 use moongate_lua::{Bank, ConfigId, ScriptId};
 use moongate_policy::{Authorize, Guard};
 use regex::Regex;
@@ -92,8 +92,19 @@ pub struct RoutePlan {
     pub plugins: Box<[Arc<PluginPlan>]>,
     /// The virtual machines of the API's scripts, where it has any.
     pub scripts: Option<Arc<Bank>>,
+    /// Which other protocols a client may go over to.
+    pub upgrade: Option<UpgradePlan>,
     /// What answers.
     pub integration: IntegrationPlan,
+}
+
+/// Which other protocols a client may go over to, and for how long.
+#[derive(Debug)]
+pub struct UpgradePlan {
+    /// The protocols' tokens, compared without regard to case.
+    pub protocols: Box<[Box<str>]>,
+    /// How long such a connection may last.
+    pub limits: UpgradeLimits,
 }
 
 /// Who decides about the caller of a route.
@@ -157,6 +168,7 @@ impl RoutePlan {
             authorize: Box::default(),
             plugins: Box::default(),
             scripts: None,
+            upgrade: None,
             integration: IntegrationPlan::Unavailable { reason: "test".into(), uri: None },
         }
     }

@@ -10,7 +10,7 @@ fn body(response: Response) -> Vec<u8> {
     match response.body {
         Body::Empty => Vec::new(),
         Body::Full(bytes) => bytes.to_vec(),
-        Body::Stream(_) => panic!("results do not stream"),
+        Body::Stream(_) | Body::Duplex(_) => panic!("results do not stream"),
     }
 }
 

@@ -239,7 +239,7 @@ fn body<'call>(call: Call<'call, '_>) -> Answered<'call> {
 
 fn body_of(body: &Body) -> Answer<'_> {
     match body {
-        Body::Empty => Answer::Text(b""),
+        Body::Empty | Body::Duplex(_) => Answer::Text(b""),
         Body::Full(bytes) => Answer::Text(bytes),
         Body::Stream(_) => Answer::Nil,
     }

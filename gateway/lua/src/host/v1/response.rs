@@ -125,7 +125,7 @@ fn headers<'call>(call: Call<'call, '_>) -> Answered<'call> {
 /// `response.body()`: nil while it streams.
 fn body<'call>(call: Call<'call, '_>) -> Answered<'call> {
     Ok(match &readable(call.run, "response.body")?.body {
-        Body::Empty => Answer::Text(b""),
+        Body::Empty | Body::Duplex(_) => Answer::Text(b""),
         Body::Full(bytes) => Answer::Text(bytes),
         Body::Stream(_) => Answer::Nil,
     })

@@ -7,6 +7,7 @@
 
 mod received;
 mod sending;
+mod switched;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -16,7 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::header::UPGRADE;
+use http::{Method, StatusCode};
 use moongate_exchange::{Body, Request, Response};
 use moongate_runtime::UpstreamError;
 use pingora_core::protocols::Stream;
@@ -28,6 +30,7 @@ use crate::upstream::codec::{Head, HeadError, HeadReader};
 use crate::upstream::endpoint::Busy;
 use crate::upstream::h1::received::{Received, Source};
 use crate::upstream::h1::sending::{Sending, SendingError};
+use crate::upstream::h1::switched::Switched;
 use crate::upstream::pool::Home;
 
 /// Most interim answers (1xx) before the final one. 100 and 103 come once; a flood of them is an attack.
@@ -128,9 +131,15 @@ impl H1 {
         patience: Duration,
     ) -> Result<Response, Error> {
         let mut sending = Sending::new(request);
-        let mut reading = Reading::new(request.method == Method::HEAD);
+        let mut reading = Reading::new(request.method == Method::HEAD, request.headers.contains(UPGRADE));
         let body = &mut request.body;
         let head = poll_fn(|cx| self.poll_exchange(cx, &mut sending, body, &mut reading)).await?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What the upstream has said behind it belongs to the other protocol.
+            let switched = Switched::new(self.stream, reading.rest, self.permit, busy);
+            let body = Body::Duplex(Box::new(switched));
+            return Ok(Response { status: head.status, headers: head.fields.into(), body });
+        }
         let answer = Received::new(head.body, reading.rest, head.is_persistent, home, busy, patience);
         let body = if sending.is_over() {
             answer.reading(Source::Connection(self))
@@ -176,6 +185,8 @@ impl H1 {
 /// An answer's head on its way.
 struct Reading {
     answers_head: bool,
+    /// Whether 101 was asked for.
+    may_switch: bool,
     head: HeadReader,
     /// What has come of a head that is not complete.
     partial: Vec<u8>,
@@ -193,9 +204,9 @@ enum ReadingError {
 }
 
 impl Reading {
-    fn new(answers_head: bool) -> Self {
+    fn new(answers_head: bool, may_switch: bool) -> Self {
         let (head, partial, rest) = (HeadReader::default(), Vec::new(), Bytes::new());
-        Self { answers_head, head, partial, rest, interim: 0, write_error: None }
+        Self { answers_head, may_switch, head, partial, rest, interim: 0, write_error: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<Result<Head, ReadingError>> {
@@ -240,13 +251,14 @@ impl Reading {
                 return Ok(None);
             };
             received = &received[length..];
-            if !head.status.is_informational() {
+            let switches = self.may_switch && head.status == StatusCode::SWITCHING_PROTOCOLS;
+            if switches || !head.status.is_informational() {
                 self.rest = Bytes::copy_from_slice(received);
                 return Ok(Some(head));
             }
             // 100 and 103 tell something about an answer that is still to come (RFC 9110 section 15.2); nobody asked for 101.
             self.interim += 1;
-            if head.status == http::StatusCode::SWITCHING_PROTOCOLS || self.interim > INTERIM_MAX {
+            if head.status == StatusCode::SWITCHING_PROTOCOLS || self.interim > INTERIM_MAX {
                 return Err(ReadingError::Interim(head.status));
             }
         }

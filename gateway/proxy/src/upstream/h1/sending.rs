@@ -66,7 +66,7 @@ impl Sending {
         let (data, tail) = (Bytes::new(), &b""[..]);
         let mut sending = Self { wire, at: 0, data, tail, framing, left, state: State::Body, is_untouched: true };
         match &request.body {
-            Body::Empty => sending.state = State::Last,
+            Body::Empty | Body::Duplex(_) => sending.state = State::Last,
             Body::Full(bytes) => {
                 sending.push(bytes.clone());
                 sending.state = State::Last;
