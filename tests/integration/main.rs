@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aborts;
 mod bad_input;
 mod clients;
 mod dependencies;

@@ -134,6 +134,11 @@ impl Http2Exchange<'_> {
         self.body = None;
     }
 
+    /// Lets the connection go on for so long, whatever comes.
+    pub fn go_on(&mut self, pause: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(pause).await });
+    }
+
     /// Waits for the response's head; its status.
     ///
     /// # Errors
