@@ -222,6 +222,7 @@ fn a_connection_goes_over_to_another_protocol_where_its_route_allows_it() {
         assert_eq!(read_until(&mut connection, &word.to_uppercase()), word.to_uppercase());
     }
     assert!(gateway.metric("gateway_requests_in_flight", &[]) >= 1.0);
+    assert_eq!(gateway.metric("gateway_connections", &[]), 1.0);
     // The upstream ends it: the client hears of it, and it is logged, once.
     connection.send("end").expect("sent");
     assert!(connection.is_closed_by_peer());

@@ -119,6 +119,10 @@ async fn http1(
     let place = Place::default();
     loop {
         http1_awake(engine, Wakeful::new(stream, place.clone()), &connection, &state).await;
+        if let Some(tunnel) = state.take_tunnel() {
+            // Still the same connection, and counted as one.
+            return tunnel.await;
+        }
         let Some(resting) = place.take() else { return };
         stream = resting;
         let mut draining = engine.shared.draining.clone();

@@ -307,8 +307,8 @@ fn send(
                     // The upstream's own field is of its connection; it can only have taken what it was asked for.
                     fields.entry(UPGRADE).or_insert_with(|| wanted.protocol.clone());
                 }
-                run.state.switch();
-                tokio::spawn(tunnel::run(run, client, upstream, limits));
+                let state = Arc::clone(&run.state);
+                state.switch(Box::pin(tunnel::run(run, client, upstream, limits)));
                 let mut answer = hyper::Response::new(Answer::interim());
                 *answer.status_mut() = status;
                 *answer.headers_mut() = fields;

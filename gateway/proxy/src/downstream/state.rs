@@ -1,10 +1,17 @@
 //! What the two halves of a connection tell each other: the stream that keeps deadlines, and the service that knows whether a
 //! request is under way.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::downstream::framing::Length;
+
+/// What runs in the place of the codec after 101 (Switching Protocols).
+pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How a chunked body is written among lengths.
 const CHUNKED: u64 = u64::MAX;
@@ -16,7 +23,7 @@ const CHUNKED: u64 = u64::MAX;
 const CANCELLED_MAX: u32 = 500;
 
 /// The state of a connection, shared between its stream and its service. Both live on one thread.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct ConnectionState {
     under_way: AtomicU32,
     begun: AtomicU32,
@@ -26,6 +33,7 @@ pub(super) struct ConnectionState {
     must_close: AtomicBool,
     is_cut: AtomicBool,
     is_switched: AtomicBool,
+    tunnel: Mutex<Option<Tunnel>>,
     cancelled: AtomicU32,
     payload: AtomicU64,
 }
@@ -85,9 +93,15 @@ impl ConnectionState {
         self.must_close.load(Ordering::Relaxed)
     }
 
-    /// The connection speaks another protocol from now on.
-    pub(super) fn switch(&self) {
+    /// The connection speaks another protocol from now on: `tunnel` passes its bytes on, to be run where the codec was.
+    pub(super) fn switch(&self, tunnel: Tunnel) {
+        *self.tunnel.lock() = Some(tunnel);
         self.is_switched.store(true, Ordering::Relaxed);
+    }
+
+    /// What passes the connection's bytes on, once.
+    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.lock().take()
     }
 
     /// Whether the connection speaks another protocol.
