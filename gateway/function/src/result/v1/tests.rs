@@ -16,7 +16,7 @@ fn read(result: &str, dialect: Dialect, is_binary: bool) -> Result<Read, ResultE
     let body = match response.body {
         Body::Empty => Vec::new(),
         Body::Full(bytes) => bytes.to_vec(),
-        Body::Stream(_) => panic!("results do not stream"),
+        Body::Stream(_) | Body::Duplex(_) => panic!("results do not stream"),
     };
     Ok((response.status.as_u16(), fields, body))
 }
