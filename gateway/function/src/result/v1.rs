@@ -114,11 +114,11 @@ fn append(headers: &mut Headers, name: &HeaderName, value: &Value) -> Result<(),
     if fields::is_gateways_own(name) { Ok(()) } else { fields::append(headers, name, value) }
 }
 
-/// Whether the body is said to be in Base64. REST APIs read a second spelling, and take any text for yes.
+/// Whether the body is said to be in Base64. REST APIs read a second spelling first, and take any text for yes.
 fn is_base64(members: &Map<String, Value>, dialect: Dialect) -> Result<bool, ResultError> {
     let flag = members.get("isBase64Encoded");
     match dialect {
-        Dialect::Rest => match flag.or_else(|| members.get("base64Encoded")) {
+        Dialect::Rest => match members.get("base64Encoded").or(flag) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(Value::String(text)) => Ok(!text.is_empty()),

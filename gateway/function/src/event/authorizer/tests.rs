@@ -23,7 +23,8 @@ fn events_have_the_members_that_libraries_read() {
     let arn = "arn:aws:execute-api:us-east-1:000000000000:a/prod/GET/orders";
     let headers = &exchange.request.headers;
     for case in vectors::cases("authorizer_events.json") {
-        let Some(name) = case["name"].as_str() else { continue };
+        // Those of WebSocket APIs hold what a library keeps beside the event.
+        let Some(name) = case["name"].as_str().filter(|name| !name.contains("websocket")) else { continue };
         let want = &case["document"];
         let got = match (want["type"].as_str(), want["version"].as_str()) {
             (Some("TOKEN"), _) => read(&token("t", arn)),
