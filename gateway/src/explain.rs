@@ -5,6 +5,16 @@ use moongate_config::Issue;
 /// Codes of problems with the project's folder itself.
 const CODES: &[(&str, &str)] = &[
     (UNREADABLE, "A file of the project cannot be read, or is not UTF-8 text."),
+    (
+        FUNCTION_CODE,
+        "A function's code cannot be started: its folder is gone, `bootstrap` is missing or not executable (`chmod +x bootstrap`), or \
+            its command is empty.",
+    ),
+    (
+        FUNCTION_SECRET,
+        "A secret in a function's environment cannot be had. Secrets are named by `env:NAME`, a variable of the gateway's own \
+            environment, or `file:PATH`.",
+    ),
     (TOO_LARGE, "The project's folder holds more than a project can: at most 100,000 files and 512 MiB of text."),
 ];
 
@@ -12,6 +22,11 @@ const CODES: &[(&str, &str)] = &[
 pub(crate) const UNREADABLE: &str = "E030";
 /// The folder holds too much.
 pub(crate) const TOO_LARGE: &str = "E031";
+
+/// A function cannot be started.
+pub(crate) const FUNCTION_CODE: &str = "E032";
+/// A secret of a function's environment cannot be had.
+pub(crate) const FUNCTION_SECRET: &str = "E033";
 
 /// The paragraph about a code.
 pub(crate) fn code(code: &str) -> Option<&'static str> {

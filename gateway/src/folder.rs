@@ -1,12 +1,13 @@
 //! A project's folder: the files that make a project, read into [`Sources`].
 //!
-//! Read are the texts that documents can name: `.yaml`, `.yml`, `.json`, `.lua`, `.toml`, `.md`, `.pem`, `.crt`. Hidden entries, `target`
-//! and `node_modules` are passed over, and links are not followed out of the folder.
+//! Read are the texts that documents can name: `.yaml`, `.yml`, `.json`, `.lua`, `.toml`, `.md`, `.pem`, `.crt`. Hidden entries, `target`,
+//! `node_modules` and `__pycache__` are passed over, and links are not followed out of the folder.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use moongate_config::function::FUNCTIONS_FOLDER;
 use moongate_config::{Issue, Sources};
 
 use crate::explain::{TOO_LARGE, UNREADABLE};
@@ -14,7 +15,7 @@ use crate::explain::{TOO_LARGE, UNREADABLE};
 /// Kinds of files that belong to a project.
 const EXTENSIONS: [&str; 8] = ["yaml", "yml", "json", "lua", "toml", "md", "pem", "crt"];
 /// Folders that are passed over, beside hidden ones.
-const PASSED_OVER: [&str; 2] = ["target", "node_modules"];
+const PASSED_OVER: [&str; 3] = ["target", "node_modules", "__pycache__"];
 /// Most files a project may have.
 const FILES_MAX: usize = 100_000;
 /// Most text a project may have, in bytes.
@@ -36,12 +37,19 @@ pub(crate) fn read(root: &Path) -> io::Result<(Sources, Vec<Issue>)> {
 /// Whether a change to this path can matter to the project.
 pub(crate) fn is_relevant(root: &Path, path: &Path) -> bool {
     let Ok(inner) = path.strip_prefix(root) else { return false };
-    let is_passed_over = |part: &std::ffi::OsStr| {
-        let part = part.to_string_lossy();
-        part.starts_with('.') || PASSED_OVER.contains(&&*part)
-    };
-    // A path without a known extension may be a folder that was moved in or out.
-    !inner.iter().any(is_passed_over) && (is_text(path) || path.extension().is_none())
+    // A path without a known extension may be a folder that was moved in or out; any file may be a function's code.
+    let matters = is_text(path) || path.extension().is_none() || inner.starts_with(FUNCTIONS_FOLDER);
+    matters && !inner.iter().any(is_name_passed_over)
+}
+
+/// Whether a folder or file is none of the project's.
+pub(crate) fn is_passed_over(path: &Path) -> bool {
+    path.file_name().is_some_and(is_name_passed_over)
+}
+
+fn is_name_passed_over(part: &std::ffi::OsStr) -> bool {
+    let part = part.to_string_lossy();
+    part.starts_with('.') || PASSED_OVER.contains(&&*part)
 }
 
 fn is_text(path: &Path) -> bool {

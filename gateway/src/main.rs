@@ -7,6 +7,7 @@ mod cli;
 mod explain;
 mod folder;
 mod follow;
+mod functions;
 mod output;
 mod roles;
 mod settings;

@@ -5,6 +5,7 @@
 mod dev;
 mod explain;
 mod export;
+mod function;
 mod import;
 mod policies;
 mod routes;
@@ -48,6 +49,8 @@ enum Command {
     Routes(routes::Arguments),
     /// Print the JSON Schema of configuration documents.
     Schema,
+    /// Make a function, or run one once.
+    Function(function::Arguments),
     /// List the built-in policies, or print the manual of one.
     Policies(policies::Arguments),
     /// Say what an error or warning code means.
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Export(arguments) => export::run(arguments),
         Command::Routes(arguments) => routes::run(arguments),
         Command::Schema => schema::run(),
+        Command::Function(arguments) => function::run(arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Vtl(arguments) => vtl::run(&arguments),
