@@ -9,13 +9,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use moongate_config::{Issue, Project, Sources};
+use moongate_function::local::{Functions, Spec};
 use moongate_lua::Limits;
 use moongate_policy::LocalSecrets;
 use moongate_runtime::compile::Compiler;
 use moongate_runtime::{Published, Snapshot};
 use notify::{EventKind, RecursiveMode, Watcher};
 
-use crate::folder;
+use crate::{folder, functions};
 
 /// How long the folder must be quiet before it is read: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(15);
@@ -27,6 +28,7 @@ const QUIET_MAX: Duration = Duration::from_millis(100);
 pub(crate) struct Loader {
     root: PathBuf,
     compiler: Compiler,
+    functions: Functions,
     revision: u64,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) snapshot: Option<Snapshot>,
     /// Everything that is wrong, with positions.
     pub(crate) issues: Vec<Issue>,
+    /// The functions that the snapshot's routes ask.
+    pub(crate) functions: Vec<Spec>,
     /// The texts, by which problems are shown.
     pub(crate) sources: Sources,
     /// Documents, routes and scripts, for telling.
@@ -61,9 +65,20 @@ impl Loaded {
 
 impl Loader {
     /// A loader for a folder.
-    pub(crate) fn new(root: &Path, workers: usize, limits: Limits) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread for functions.
+    pub(crate) fn new(root: &Path, workers: usize, limits: Limits) -> io::Result<Self> {
         let secrets = Box::new(LocalSecrets::new(root));
-        Self { root: root.to_owned(), compiler: Compiler::new(workers, limits, secrets), revision: 0 }
+        let functions = Functions::start()?;
+        let compiler = Compiler::new(workers, limits, secrets, functions.clone());
+        Ok(Self { root: root.to_owned(), compiler, functions, revision: 0 })
+    }
+
+    /// The functions of this machine: for whoever stops them.
+    pub(crate) fn functions(&self) -> Functions {
+        self.functions.clone()
     }
 
     /// Reads, checks and compiles the project.
@@ -76,6 +91,7 @@ impl Loader {
         let (sources, mut issues) = folder::read(&self.root)?;
         let (project, found) = Project::load(sources);
         issues.extend(found);
+        let functions = functions::specs(&self.root, &project, &LocalSecrets::new(&self.root), &mut issues);
         let mut snapshot = None;
         if !issues.iter().any(Issue::is_error) {
             let outcome = self.compiler.compile(&project, self.revision + 1);
@@ -91,11 +107,11 @@ impl Loader {
         }
         let scripts = project.sources.files.keys().filter(|name| name.ends_with(".lua")).count();
         let size = Size {
-            files: project.apis.len() + project.domains.len(),
+            files: project.apis.len() + project.domains.len() + project.functions.len(),
             routes: project.apis.iter().map(|api| api.config.routes.len()).sum(),
             scripts,
         };
-        Ok(Loaded { snapshot, issues, sources: project.sources, size, took: started.elapsed() })
+        Ok(Loaded { snapshot, issues, functions, sources: project.sources, size, took: started.elapsed() })
     }
 }
 
@@ -110,7 +126,12 @@ pub(crate) enum Change<'loaded> {
 }
 
 /// Publishes what was loaded and tells what became of it.
-pub(crate) fn publish(published: &Published, loaded: io::Result<Loaded>, tell: &(dyn Fn(Change<'_>) + Send + Sync)) {
+pub(crate) fn publish(
+    published: &Published,
+    functions: &Functions,
+    loaded: io::Result<Loaded>,
+    tell: &(dyn Fn(Change<'_>) + Send + Sync),
+) {
     let mut loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return tell(Change::Failed(error)),
@@ -118,6 +139,8 @@ pub(crate) fn publish(published: &Published, loaded: io::Result<Loaded>, tell: &
     match loaded.snapshot.take() {
         Some(snapshot) => {
             let revision = snapshot.revision;
+            // Before the routes that ask them.
+            functions.replace_blocking(std::mem::take(&mut loaded.functions));
             published.store(snapshot);
             tell(Change::Published(revision, &loaded));
         }
@@ -150,7 +173,7 @@ pub(crate) fn watch(
         let _watcher = watcher;
         while changes.recv().is_ok() {
             wait_until_quiet(&changes);
-            publish(&published, loader.load(), &*tell);
+            publish(&published, &loader.functions(), loader.load(), &*tell);
         }
     })?;
     Ok(())
@@ -185,7 +208,7 @@ pub(crate) fn on_hangup(
                 return;
             };
             while hangup.recv().await.is_some() {
-                publish(&published, loader.load(), &*tell);
+                publish(&published, &loader.functions(), loader.load(), &*tell);
             }
         });
     })?;

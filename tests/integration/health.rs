@@ -14,7 +14,7 @@ fn a_served_project_is_alive_and_ready() {
     gateway.health("/elsewhere").expect_status(404);
     // The listeners are apart: APIs cannot be called here, nor figures read there.
     gateway.health("/shop/").expect_status(404);
-    gateway.get("/metrics").expect_status(404);
+    gateway.get("/metrics").expect_status(502);
 }
 
 #[test]

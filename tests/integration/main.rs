@@ -13,6 +13,7 @@ mod examples;
 mod exchange;
 mod floods;
 mod fuzzing;
+mod functions;
 mod hardening;
 mod harness_self;
 mod health;

@@ -50,6 +50,10 @@ pub struct RouteConfig {
     /// this or `integration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// The function that answers: its name in `functions/`. Short for an `aws_proxy` integration; use either this, `upstream` or
+    /// `integration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
     /// What answers the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<IntegrationConfig>,
@@ -79,6 +83,7 @@ impl RouteConfig {
             method_responses: IndexMap::new(),
             request_validator: None,
             upstream: Some(upstream.to_owned()),
+            function: None,
             integration: None,
             upgrade: None,
             policies: Vec::new(),

@@ -368,7 +368,7 @@ while True:
     assert_eq!(prelude.as_deref(), Some(&br#"{"statusCode":201}"#[..]));
     let received = bench.runtime.block_on(async move {
         let mut received = Vec::new();
-        while let Some(piece) = pieces.recv().await {
+        while let Some(piece) = pieces.next().await {
             received.push(piece);
         }
         received

@@ -97,7 +97,7 @@ pub struct Options {
     /// How names of upstreams are resolved.
     pub resolver: ResolverOptions,
     /// Ends the process, when it was told to and has drained.
-    pub end: fn(),
+    pub end: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// A server whose addresses are reserved.
@@ -207,7 +207,7 @@ struct End {
     drain: watch::Sender<bool>,
     longest: Duration,
     shared: Arc<Shared>,
-    end: fn(),
+    end: Arc<dyn Fn() + Send + Sync>,
 }
 
 #[async_trait]
@@ -225,7 +225,7 @@ impl ShutdownSignalWatch for End {
         tracing::info!("draining");
         self.drain.send_replace(true);
         // Listeners close when this function returns, so the waiting goes on elsewhere.
-        let (shared, longest, end) = (Arc::clone(&self.shared), self.longest, self.end);
+        let (shared, longest, end) = (Arc::clone(&self.shared), self.longest, Arc::clone(&self.end));
         tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -264,8 +264,9 @@ fn snapshot() -> Snapshot {
     }
     let (project, issues) = Project::load(sources);
     assert!(!issues.iter().any(Issue::is_error), "{issues:?}");
-    let outcome =
-        Compiler::new(1, moongate_lua::Limits::default(), Box::new(LocalSecrets::new("."))).compile(&project, 1);
+    let functions = moongate_function::local::Functions::start().expect("a thread");
+    let outcome = Compiler::new(1, moongate_lua::Limits::default(), Box::new(LocalSecrets::new(".")), functions)
+        .compile(&project, 1);
     outcome.snapshot.unwrap_or_else(|| panic!("{:?}", outcome.issues))
 }
 

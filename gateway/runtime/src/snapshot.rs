@@ -74,7 +74,7 @@ impl Snapshot {
     /// The API and stage a request is for, and how many bytes at the start of its path say so.
     ///
     /// In this order: a custom domain and its longest base path; `{api}.execute-api.…` with the stage as first segment (or a
-    /// `$default` stage without one); on any other host the API's id as first segment.
+    /// `$default` stage without one); on any other host the API's id as first segment, which is not needed where there is one API only.
     pub fn site(&self, exchange: &Exchange) -> Option<(&SitePlan, usize)> {
         let path = exchange.request.target.path();
         let host = moongate_exchange::context::domain_name(exchange).unwrap_or_default();
@@ -91,9 +91,14 @@ impl Snapshot {
             let api = self.apis.get(api).or_else(|| self.apis.get(&*api.to_ascii_lowercase()))?;
             return api.by_path(path);
         }
-        let (api, prefix) = first_segment(path)?;
-        let api = self.apis.get(api)?;
-        Some((&api.stages[api.default_stage].1, prefix))
+        if let Some((api, prefix)) = first_segment(path)
+            && let Some(api) = self.apis.get(api)
+        {
+            return Some((&api.stages[api.default_stage].1, prefix));
+        }
+        let mut apis = self.apis.values();
+        let (Some(api), None) = (apis.next(), apis.next()) else { return None };
+        Some((&api.stages[api.default_stage].1, 0))
     }
 
     fn domain(&self, host: &str) -> Option<&[DomainMapping]> {

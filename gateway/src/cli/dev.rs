@@ -41,13 +41,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let proxy = Proxy::bind(&settings)?;
     let published = Arc::new(Published::default());
-    let mut loader = Loader::new(&root, settings.workers, settings.scripts);
+    let mut loader = Loader::new(&root, settings.workers, settings.scripts)?;
+    let functions = loader.functions();
     let first = loader.load()?;
     if settings.output == Output::Text {
         banner(&name, &root, proxy.addresses(), first.snapshot.as_ref());
     }
     // An error is shown and waited for: the next change may mend it.
-    follow::publish(&published, Ok(first), &move |change| match change {
+    follow::publish(&published, &functions, Ok(first), &move |change| match change {
         Change::Published(_, loaded) => printer.issues(&loaded.issues, &loaded.sources),
         other => printer.change(&other),
     });
@@ -56,7 +57,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Output::Text => AccessLog::Text,
         Output::Json => AccessLog::Json,
     });
-    proxy.run(&settings, access_log, true, published, move |addresses| printer.listening(addresses))?;
+    proxy.run(&settings, access_log, true, published, functions.clone(), move |addresses| {
+        printer.listening(addresses);
+    })?;
+    functions.stop_blocking();
     Ok(ExitCode::SUCCESS)
 }
 

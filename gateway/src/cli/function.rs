@@ -169,7 +169,7 @@ fn report(runtime: &tokio::runtime::Runtime, outcome: Outcome) -> anyhow::Result
     match outcome.body {
         ResultBody::Whole(result) => stdout.write_all(&result)?,
         ResultBody::Stream { mut pieces, .. } => {
-            while let Some(piece) = runtime.block_on(pieces.recv()) {
+            while let Some(piece) = runtime.block_on(pieces.next()) {
                 stdout.write_all(&piece?)?;
             }
         }

@@ -83,7 +83,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn load(project: &Path) -> anyhow::Result<Loaded> {
     let name = project.display().to_string();
     let root = std::fs::canonicalize(project).with_context(|| format!("the project's folder `{name}`"))?;
-    Ok(Loader::new(&root, 1, Limits::default()).load()?)
+    let mut loader = Loader::new(&root, 1, Limits::default())?;
+    let mut loaded = loader.load()?;
+    loader.functions().replace_blocking(std::mem::take(&mut loaded.functions));
+    Ok(loaded)
 }
 
 fn refuse(loaded: &Loaded) -> ExitCode {

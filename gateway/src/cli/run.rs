@@ -39,7 +39,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(INVALID_CONFIGURATION));
         }
     };
-    let mut loader = Loader::new(&root, settings.workers, settings.scripts);
+    let mut loader = Loader::new(&root, settings.workers, settings.scripts)?;
+    let functions = loader.functions();
     let first = loader.load()?;
     printer.issues(&first.issues, &first.sources);
     if first.is_refused() {
@@ -48,12 +49,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let proxy = Proxy::bind(&settings)?;
     let published = Arc::new(Published::default());
     let (routes, scripts) = (first.size.routes, first.size.scripts);
-    follow::publish(&published, Ok(first), &|_: Change<'_>| {});
+    follow::publish(&published, &functions, Ok(first), &|_: Change<'_>| {});
     follow::on_hangup(loader, Arc::clone(&published), Arc::new(move |change| printer.change(&change)))?;
     let access_log = settings.access_log.unwrap_or(AccessLog::Json);
-    proxy.run(&settings, access_log, false, published, move |addresses| {
+    proxy.run(&settings, access_log, false, published, functions.clone(), move |addresses| {
         printer.listening(addresses);
         tracing::info!(listen = %addresses.http, health = %addresses.health, routes, scripts, "serving");
     })?;
+    functions.stop_blocking();
     Ok(ExitCode::SUCCESS)
 }

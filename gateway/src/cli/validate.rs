@@ -42,7 +42,7 @@ enum Format {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.folder.display().to_string();
     let root = std::fs::canonicalize(&arguments.folder).with_context(|| format!("the project's folder `{name}`"))?;
-    let loaded = Loader::new(&root, 1, Limits::default()).load()?;
+    let loaded = Loader::new(&root, 1, Limits::default())?.load()?;
     print(&arguments, &loaded)?;
     let is_refused = loaded.is_refused() || (arguments.strict && !loaded.issues.is_empty());
     Ok(if is_refused { ExitCode::from(INVALID_CONFIGURATION) } else { ExitCode::SUCCESS })

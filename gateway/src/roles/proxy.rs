@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use moongate_function::local::Functions;
 use moongate_proxy::tls::Certificates;
 use moongate_proxy::{Addresses, Listen, Options, Server, ServerError};
 use moongate_runtime::Published;
@@ -57,6 +58,7 @@ impl Proxy {
         access_log: AccessLog,
         shows_details: bool,
         published: Arc<Published>,
+        functions: Functions,
         ready: impl FnOnce(Addresses) + Send + 'static,
     ) -> anyhow::Result<()> {
         let addresses = self.addresses();
@@ -69,7 +71,10 @@ impl Proxy {
             listener: access_log::listener(access_log)?,
             published,
             resolver: settings.resolver.clone(),
-            end: || std::process::exit(0),
+            end: Arc::new(move || {
+                functions.stop_blocking();
+                std::process::exit(0)
+            }),
         };
         std::thread::Builder::new().name("start".to_owned()).spawn(move || {
             let all = [Some(addresses.http), addresses.https, Some(addresses.health)];

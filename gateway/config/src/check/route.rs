@@ -114,12 +114,19 @@ fn check_target(route: &RouteConfig, pointer: &str, sources: &Sources, report: &
     if let Some(integration) = &route.integration {
         integration::check(integration, &format!("{pointer}/integration"), sources, report);
     }
-    let found = match (&route.upstream, &route.integration) {
-        (Some(_), Some(_)) => "both",
-        (None, None) => "neither",
-        _ => return,
+    let targets = [
+        ("`upstream`", route.upstream.is_some()),
+        ("`function`", route.function.is_some()),
+        ("`integration`", route.integration.is_some()),
+    ];
+    let found: Vec<&str> = targets.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
+    let found = match &*found {
+        [_] => return,
+        [] => "none".to_owned(),
+        several => several.join(" and "),
     };
-    let message = format!("a route has exactly one of `upstream` and `integration`; `{}` has {found}", route.key);
+    let message =
+        format!("a route has exactly one of `upstream`, `function` and `integration`; `{}` has {found}", route.key);
     report.push(report.error(codes::EXACTLY_ONE, pointer, message));
 }
 

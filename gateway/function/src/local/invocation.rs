@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::mpsc;
+
+use crate::local::stream::Pieces;
 
 /// An event for a function.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub enum ResultBody {
         /// What describes the response, JSON, if the function gave any (`application/vnd.awslambda.http-integration-response`).
         prelude: Option<Bytes>,
         /// The pieces.
-        pieces: mpsc::Receiver<Result<Bytes, FunctionError>>,
+        pieces: Pieces,
     },
 }
 
@@ -92,6 +93,9 @@ pub enum InvokeError {
     /// All its processes are busy and too many events wait already, or this one waited too long.
     #[error("the function is busy and as many events wait as may")]
     Overloaded,
+    /// It runs, but its result did not come in time.
+    #[error("the function's result did not come in time")]
+    TimedOut,
     /// The gateway is stopping.
     #[error("functions are being stopped")]
     Stopped,

@@ -15,6 +15,7 @@ mod process;
 mod runtime_api;
 mod spec;
 mod status;
+mod stream;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -29,11 +30,15 @@ pub use invocation::{FunctionError, Invocation, InvokeError, Outcome, ResultBody
 pub use output::LogLine;
 pub use spec::{Runtime, Spec, SpecError};
 pub use status::Status;
+pub use stream::Pieces;
 
 use pool::Pool;
 
 /// Longest wait for processes to end what they are doing when the gateway stops or a function is replaced.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// What telling a caller that its event waited too long may take: who hears nothing by then has an event that runs.
+const REFUSAL: Duration = Duration::from_millis(50);
 
 /// Most commands that wait for the thread. It only passes them on; more than this means that it is overwhelmed.
 const COMMANDS_MAX: usize = 16_384;
@@ -47,10 +52,25 @@ pub struct Functions {
 /// What the thread is told.
 enum Command {
     Invoke(Box<pool::Job>, Arc<str>),
-    Replace(Vec<Spec>, oneshot::Sender<()>),
+    Replace(Vec<Spec>, Done),
     Status(oneshot::Sender<Vec<Status>>),
     Logs(Arc<str>, usize, oneshot::Sender<Option<Vec<LogLine>>>),
-    Stop(oneshot::Sender<()>),
+    Stop(Done),
+}
+
+/// Whom to tell that something is done; nobody may be waiting any more.
+enum Done {
+    Waiting(oneshot::Sender<()>),
+    Blocking(std::sync::mpsc::Sender<()>),
+}
+
+impl Done {
+    fn tell(self) {
+        match self {
+            Self::Waiting(done) => drop(done.send(())),
+            Self::Blocking(done) => drop(done.send(())),
+        }
+    }
 }
 
 impl Functions {
@@ -85,16 +105,43 @@ impl Functions {
         let (reply, outcome) = oneshot::channel();
         let job = Box::new(pool::Job { invocation, deadline, reply });
         self.commands.try_send(Command::Invoke(job, Arc::clone(function))).map_err(|_| InvokeError::Overloaded)?;
-        outcome.await.unwrap_or(Err(InvokeError::Stopped))
+        // What waits is refused at the deadline; what runs by then goes on without us.
+        match tokio::time::timeout_at((deadline + REFUSAL).into(), outcome).await {
+            Ok(outcome) => outcome.unwrap_or(Err(InvokeError::Stopped)),
+            Err(_) => Err(InvokeError::TimedOut),
+        }
     }
 
     /// Replaces the functions: what is unchanged keeps its processes, others end theirs after what they are doing. Returns when new
     /// events meet the new functions.
     pub async fn replace(&self, specs: Vec<Spec>) {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Command::Replace(specs, done)).await.is_ok() {
+        if self.commands.send(Command::Replace(specs, Done::Waiting(done))).await.is_ok() {
             // An error means that the thread is gone: there is nothing left to replace.
             let _ = wait.await;
+        }
+    }
+
+    /// [`Functions::replace`] for threads that may block. Blocks until it is done.
+    pub fn replace_blocking(&self, specs: Vec<Spec>) {
+        let (done, wait) = std::sync::mpsc::channel();
+        self.tell(Command::Replace(specs, Done::Blocking(done)));
+        // An error means that the thread is gone: there is nothing left to replace.
+        let _ = wait.recv();
+    }
+
+    /// [`Functions::stop`] for threads that may block. Blocks until it is done.
+    pub fn stop_blocking(&self) {
+        let (done, wait) = std::sync::mpsc::channel();
+        self.tell(Command::Stop(Done::Blocking(done)));
+        let _ = wait.recv();
+    }
+
+    /// Passes a command on, however many wait.
+    fn tell(&self, mut command: Command) {
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.commands.try_send(command) {
+            command = back;
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -117,7 +164,7 @@ impl Functions {
     /// Ends all processes, after what they are doing but within ten seconds.
     pub async fn stop(&self) {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Command::Stop(done)).await.is_ok() {
+        if self.commands.send(Command::Stop(Done::Waiting(done))).await.is_ok() {
             let _ = wait.await;
         }
     }
@@ -135,7 +182,7 @@ async fn serve(mut commands: mpsc::Receiver<Command>) {
             },
             Command::Replace(specs, done) => {
                 replace(&mut pools, specs);
-                let _ = done.send(());
+                done.tell();
             }
             Command::Status(reply) => {
                 let mut status: Vec<Status> = pools.values().map(|pool| pool.status()).collect();
@@ -154,7 +201,7 @@ async fn serve(mut commands: mpsc::Receiver<Command>) {
                     let _ = tokio::time::timeout_at(until, pool.ended()).await;
                     pool.kill();
                 }
-                let _ = done.send(());
+                done.tell();
                 return;
             }
         }

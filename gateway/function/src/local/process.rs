@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::local::invocation::{FunctionError, Invocation, Outcome, ResultBody};
@@ -18,6 +18,7 @@ use crate::local::output::Writer;
 use crate::local::pool::{Job, Pool};
 use crate::local::runtime_api;
 use crate::local::spec::Spec;
+use crate::local::stream::Pieces;
 
 /// How often memory is measured while a process works.
 const MEASURE: Duration = Duration::from_millis(100);
@@ -138,11 +139,7 @@ impl Process {
     }
 
     /// The result begins to come; the event goes on until [`Process::finish`].
-    pub(super) fn begin_stream(
-        &self,
-        prelude: Option<Bytes>,
-        pieces: mpsc::Receiver<Result<Bytes, FunctionError>>,
-    ) -> Option<Streaming> {
+    pub(super) fn begin_stream(&self, prelude: Option<Bytes>, pieces: Pieces) -> Option<Streaming> {
         let mut state = self.state.borrow_mut();
         let State::Busy(running) = &mut *state else { return None };
         // What is left in its place keeps the id and the clock; nobody waits for it.

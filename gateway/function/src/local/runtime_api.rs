@@ -15,11 +15,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 use crate::local::invocation::{FunctionError, ResultBody};
 use crate::local::pool::Pool;
 use crate::local::process::Process;
+use crate::local::stream::{PieceSender, Pieces};
 use crate::result::RESULT_BYTES_MAX;
 
 /// Largest error document, in bytes.
@@ -142,7 +142,7 @@ async fn stream(pool: &Pool, process: &Process, request: Request<Incoming>) -> R
     } else {
         None
     };
-    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    let (sender, pieces) = Pieces::channel(PIECES_MAX);
     let Some(streaming) = process.begin_stream(prelude, pieces) else { return unknown_id() };
     let outcome = pump(&sender, first, body).await;
     tracing::debug!(function.name = %pool.spec.name, duration_ms = streaming.elapsed().as_millis() as u64, "a streamed result ended");
@@ -153,11 +153,7 @@ async fn stream(pool: &Pool, process: &Process, request: Request<Incoming>) -> R
     accepted()
 }
 
-async fn pump(
-    sender: &mpsc::Sender<Result<Bytes, FunctionError>>,
-    first: Bytes,
-    mut body: Incoming,
-) -> Result<(), FunctionError> {
+async fn pump(sender: &PieceSender, first: Bytes, mut body: Incoming) -> Result<(), FunctionError> {
     if !first.is_empty() {
         let _ = sender.send(Ok(first)).await;
     }

@@ -1,7 +1,10 @@
 //! What compiling an API has at hand.
 
+use std::collections::HashSet;
+
 use moongate_config::project::Sources;
 use moongate_config::{ApiConfig, Issue};
+use moongate_function::local::Functions;
 use moongate_lua::Limits;
 use moongate_policy::Secrets;
 
@@ -18,6 +21,9 @@ pub(super) struct ApiContext<'a> {
     pub(super) documents: &'a Documents,
     pub(super) limits: Limits,
     pub(super) workers: usize,
+    pub(super) functions: &'a Functions,
+    /// The names of the functions that the project declares.
+    pub(super) function_names: &'a HashSet<&'a str>,
     pub(super) issues: &'a mut Vec<Issue>,
 }
 

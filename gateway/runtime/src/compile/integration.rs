@@ -16,8 +16,8 @@ use crate::compile::context::{ApiContext, child};
 use crate::compile::scripts::Scripts;
 use crate::compile::{expression, response, upstream, uri};
 use crate::plan::{
-    Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, Responses, TemplatePlan,
-    TemplateSet, UriPlan,
+    Changes, FunctionForm, FunctionPlan, FunctionRunner, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place,
+    ProcessPlan, Responses, TemplatePlan, TemplateSet, UriPlan,
 };
 
 type Variables = IndexMap<String, String>;
@@ -60,6 +60,46 @@ pub(super) fn shorthand(
         changes: Box::default(),
         timeout: Duration::from_millis(u64::from(TIMEOUT_MS_MAX)),
     }))
+}
+
+/// `function: NAME`: an event to a function of this machine, the answer from its result.
+pub(super) fn function_shorthand(cx: &mut ApiContext<'_>, name: &str, pointer: &str) -> Option<IntegrationPlan> {
+    let Some(process) = process(cx, name, TIMEOUT_MS_MAX) else {
+        let known: Vec<String> = cx.function_names.iter().map(|name| format!("`{name}`")).collect();
+        let help = match &*known {
+            [] => format!("`moongate function new {name}` makes one"),
+            known => format!("declared: {}", known.join(", ")),
+        };
+        cx.error_help("E114", pointer, format!("there is no function `{name}`"), help);
+        return None;
+    };
+    let format = if cx.api.protocol == Protocol::Http { PayloadFormat::V2 } else { PayloadFormat::V1 };
+    let (runner, form) = (FunctionRunner::Process(process), FunctionForm::Proxy(format));
+    Some(IntegrationPlan::Function(FunctionPlan { runner, refused: None, form }))
+}
+
+/// The function of this machine that has this name.
+fn process(cx: &ApiContext<'_>, name: &str, timeout_ms: u32) -> Option<ProcessPlan> {
+    let name = *cx.function_names.get(name)?;
+    let timeout = Duration::from_millis(timeout_ms.into());
+    Some(ProcessPlan { functions: cx.functions.clone(), name: name.into(), timeout })
+}
+
+/// What runs what an integration declares: its script, or the function of this machine that its URI names.
+fn runner(
+    cx: &mut ApiContext<'_>,
+    scripts: &Scripts,
+    config: &IntegrationConfig,
+    variables: &Variables,
+    pointer: &str,
+) -> Option<FunctionRunner> {
+    if let Some(declared) = &config.function {
+        let script = scripts.id(Kind::Function, declared.file.as_deref(), &child(pointer, "function"))?;
+        return Some(FunctionRunner::Script(script));
+    }
+    let uri = uri::with_variables(config.uri.as_deref()?, variables);
+    let timeout_ms = config.timeout_ms.unwrap_or(TIMEOUT_MS_MAX);
+    process(cx, uri::function_name(&uri)?, timeout_ms).map(FunctionRunner::Process)
 }
 
 /// `integration: {...}`.
@@ -120,17 +160,20 @@ fn function(
     pointer: &str,
 ) -> Option<IntegrationPlan> {
     let is_lua = config.kind == IntegrationType::Lua;
-    let Some(declared) = &config.function else {
-        // A `lua` integration without a function was reported by `moongate_config::check`.
-        let reason = "integrations of type `aws` and `aws_proxy` need a `function` that stands in for what they call";
-        if is_lua {
+    let Some(runner) = runner(cx, scripts, config, variables, pointer) else {
+        // A `lua` integration without a function was reported by `moongate_config::check`, a script where it was compiled.
+        if is_lua || config.function.is_some() {
             return None;
         }
+        let uri = config.uri.as_deref().map(|text| uri::with_variables(text, variables));
+        let reason = match uri.as_deref().and_then(uri::function_name) {
+            Some(name) => format!("the project has no function `{name}`"),
+            None => "integrations of type `aws` and `aws_proxy` need a `function` that stands in for what they call"
+                .to_owned(),
+        };
         cx.warning("W101", &child(pointer, "type"), format!("{reason}: requests get 500"));
-        let uri = config.uri.as_deref().map(|text| uri::with_variables(text, variables).into());
-        return Some(IntegrationPlan::Unavailable { reason: reason.into(), uri });
+        return Some(IntegrationPlan::Unavailable { reason: reason.into(), uri: uri.map(Into::into) });
     };
-    let script = scripts.id(Kind::Function, declared.file.as_deref(), &child(pointer, "function"))?;
     let parameters = parameters(cx, config, variables, pointer)?;
     let is_aws = cx.api.compat == Compat::Aws && !is_lua;
     let mut refused = refused_field(&parameters, is_aws, true);
@@ -149,7 +192,7 @@ fn function(
         }
         FunctionForm::Proxy(config.payload_format_version.unwrap_or(default))
     };
-    Some(IntegrationPlan::Function(FunctionPlan { script, refused, form }))
+    Some(IntegrationPlan::Function(FunctionPlan { runner, refused, form }))
 }
 
 fn http(

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moongate_config::{Issue, Project};
+use moongate_function::local::Functions;
 use moongate_lua::Limits;
 use moongate_policy::Secrets;
 
@@ -68,6 +69,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("L001", "A Lua script does not compile."),
     ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
     (
+        "E114",
+        "A route names a function that the project does not declare: `functions/NAME/function.yaml` with `function: NAME`.",
+    ),
+    (
         "W101",
         "This kind of integration or authorizer is kept as declared but cannot answer in this version: requests get 500.",
     ),
@@ -84,6 +89,7 @@ pub struct Compiler {
     limits: Limits,
     secrets: Box<dyn Secrets + Send + Sync>,
     upstreams: uri::Interner,
+    functions: Functions,
 }
 
 /// What compiling gave.
@@ -96,8 +102,9 @@ pub struct Outcome {
 
 impl Compiler {
     /// A compiler for a gateway with that many worker threads, each of which gets virtual machines of its own.
-    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>) -> Self {
-        Self { workers: workers.max(1), limits, secrets, upstreams: uri::Interner::default() }
+    /// Routes to functions ask `functions`; which of them there are is said elsewhere, before the snapshot is served.
+    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>, functions: Functions) -> Self {
+        Self { workers: workers.max(1), limits, secrets, upstreams: uri::Interner::default(), functions }
     }
 
     /// Compiles a project. Blocks for as long as that takes: call it off the worker threads.
@@ -105,6 +112,7 @@ impl Compiler {
         let mut issues = Vec::new();
         let mut snapshot = Snapshot { revision, ..Snapshot::default() };
         let documents = upstream::documents(project, &*self.secrets, &mut self.upstreams, &mut issues);
+        let function_names = project.functions.iter().map(|declared| &*declared.config.function).collect();
         for declared in &project.apis {
             let mut cx = ApiContext {
                 file: &declared.file,
@@ -115,6 +123,8 @@ impl Compiler {
                 documents: &documents,
                 limits: self.limits,
                 workers: self.workers,
+                functions: &self.functions,
+                function_names: &function_names,
                 issues: &mut issues,
             };
             if let Some(sites) = site::compile(&mut cx) {

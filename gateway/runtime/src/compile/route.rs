@@ -17,7 +17,7 @@ use moongate_policy::{Authorize, CompileContext, Compiled, Guard, registry};
 use crate::compile::context::{ApiContext, child};
 use crate::compile::model::Models;
 use crate::compile::scripts::Scripts;
-use crate::compile::{authorizer, expression, integration, plugin};
+use crate::compile::{authorizer, expression, integration, plugin, uri};
 use crate::plan::{IntegrationPlan, Mapping, PluginPlan, RoutePlan, UpgradePlan, ValueSource};
 use crate::upstream::UpstreamSpec;
 
@@ -91,6 +91,10 @@ pub(super) fn compile(
     let api = cx.api;
     let facts = facts(cx, route, pointer)?;
     let integration = match (&route.upstream, &route.integration) {
+        (None, None) if route.function.is_some() => {
+            let name = uri::with_variables(route.function.as_deref().unwrap_or_default(), &stage.variables);
+            integration::function_shorthand(cx, &name, &child(pointer, "function"))
+        }
         (Some(url), _) => {
             let pointer = child(pointer, "upstream");
             integration::shorthand(cx, url, route.upgrade.is_some(), &stage.variables, &pointer)

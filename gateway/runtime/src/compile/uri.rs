@@ -55,6 +55,22 @@ pub(super) fn with_variables(text: &str, variables: &IndexMap<String, String>) -
     filled
 }
 
+/// The name of the Lambda function that a URI means: an integration's or a function's ARN, or the bare name. An alias or version
+/// behind the name is not part of it.
+pub(super) fn function_name(uri: &str) -> Option<&str> {
+    let function = match uri.split_once("/functions/") {
+        Some((_, rest)) => rest.strip_suffix("/invocations").unwrap_or(rest),
+        None => uri,
+    };
+    let name = match function.split_once(":function:") {
+        Some((_, name)) => name,
+        None if function.contains('/') => return None,
+        None => function,
+    };
+    let name = name.split(':').next()?;
+    (!name.is_empty()).then_some(name)
+}
+
 /// The first `${stageVariables.NAME}` of which the stage knows nothing.
 pub(super) fn missing_variable<'text>(text: &'text str, variables: &IndexMap<String, String>) -> Option<&'text str> {
     let names = text.split("${stageVariables.").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));

@@ -1,22 +1,18 @@
 //! Stage 9, integrate: whatever answers is asked.
 //!
 //! *Reads* the integration request. *Writes* [`Exchange::integration`] and the integration response. *May end with* 502
-//! (or 503) `INTEGRATION_FAILURE`, 504 `INTEGRATION_TIMEOUT`, 500 `API_CONFIGURATION_ERROR`, 400, 413. *Limits*: the integration's timeout
-//! until the head of the answer; bodies stream. *Source*: RFC 9110 sections 15.6.3 and 15.6.5.
+//! (or 503) `INTEGRATION_FAILURE`, 504 `INTEGRATION_TIMEOUT`, 429 `THROTTLED`, 500 `API_CONFIGURATION_ERROR`, 400, 413. *Limits*: the
+//! integration's timeout until the head of the answer; bodies stream. *Source*: RFC 9110 sections 15.6.3 and 15.6.5.
 
 use std::time::Instant;
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use moongate_exchange::{Exchange, Exit, Kind, Rejection, Request, Response};
-use moongate_function::result::ResultError;
-use moongate_lua::ErrorKind;
 
 use crate::pipeline::affinity;
 use crate::pipeline::map_request::IntegrationRequest;
-use crate::pipeline::{script, template, validate};
-use crate::plan::{FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, RoutePlan, SitePlan};
+use crate::pipeline::{function, validate};
+use crate::plan::{HttpPlan, IntegrationPlan, RoutePlan, SitePlan};
 use crate::upstream::{UpstreamError, Upstreams};
 
 /// What AWS's REST APIs say of an upstream that cannot be reached.
@@ -59,7 +55,7 @@ pub(super) async fn call<U: Upstreams>(
             Ok(Answered { response: Response::new(StatusCode::OK), selector: Selector::Number(number) })
         }
         (IntegrationPlan::Function(plan), IntegrationRequest::Event(event)) => {
-            function(site, route, plan, exchange, &event).map_err(Exit::from)
+            function::call(site, route, plan, exchange, event).await.map_err(Exit::from)
         }
         (IntegrationPlan::Unavailable { reason, .. }, _) => {
             Err(Rejection::new(Kind::ApiConfigurationError, reason.to_string()).into())
@@ -67,62 +63,6 @@ pub(super) async fn call<U: Upstreams>(
         _ => {
             Err(Rejection::new(Kind::ApiConfigurationError, "the integration was given another kind's request").into())
         }
-    }
-}
-
-fn function(
-    site: &SitePlan,
-    route: &RoutePlan,
-    plan: &FunctionPlan,
-    exchange: &mut Exchange,
-    event: &[u8],
-) -> Result<Answered, Rejection> {
-    let started = Instant::now();
-    let outcome = script::vm(route)?.call_function(plan.script, event, exchange);
-    exchange.integration.latency = Some(started.elapsed());
-    if let FunctionForm::Mapped { .. } = plan.form {
-        let (body, message) = match outcome {
-            Ok(result) => (result, String::new()),
-            // As Lambda reports an error that a function raised; a run over its budget ends the request as everywhere.
-            Err(error) if error.kind == ErrorKind::Raised => {
-                let body = serde_json::json!({ "errorMessage": &error.message, "errorType": "Error" });
-                (body.to_string().into(), error.message)
-            }
-            Err(error) => return Err(script::failed(error)),
-        };
-        let mut response = Response::new(StatusCode::OK);
-        response.headers.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response.body = body.into();
-        exchange.integration.status = Some(response.status);
-        return Ok(Answered { response, selector: Selector::Message(message) });
-    }
-    let result = outcome.map_err(script::failed)?;
-    let result = if site.is_aws_rest() { as_accepted(site, exchange, result) } else { result };
-    let malformed = |error: ResultError| {
-        // AWS answers a malformed proxy response with 502 and its text for internal errors.
-        let is_base64 = matches!(error, ResultError::Base64(_)) && site.is_aws_rest();
-        let status = if is_base64 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_GATEWAY };
-        Rejection::new(Kind::IntegrationFailure, format!("the function's result cannot be used: {error}"))
-            .status(status)
-    };
-    let response = moongate_function::result::v2::response(&result).map_err(malformed)?;
-    exchange.integration.status = Some(response.status);
-    Ok(response.into())
-}
-
-/// AWS's REST APIs read Base64 only for a client that accepts one of the binary media types; others get the text as it is
-/// (recorded behaviour).
-fn as_accepted(site: &SitePlan, exchange: &Exchange, result: Bytes) -> Bytes {
-    let wanted = template::accepted(&exchange.request.headers);
-    if wanted.is_some_and(|media_type| site.binary.contain(&media_type)) {
-        return result;
-    }
-    match serde_json::from_slice::<serde_json::Value>(&result) {
-        Ok(mut value) if value.get("isBase64Encoded").and_then(serde_json::Value::as_bool) == Some(true) => {
-            value["isBase64Encoded"] = false.into();
-            value.to_string().into()
-        }
-        _ => result,
     }
 }
 

@@ -14,6 +14,7 @@ mod aws;
 mod cache;
 mod content;
 mod forward;
+mod function;
 mod guard;
 mod integrate;
 mod log;

@@ -1,9 +1,11 @@
 //! What answers a route, ready to call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use moongate_config::integration::{ContentHandling, PassthroughBehavior, PayloadFormat};
+use moongate_function::local::Functions;
 use moongate_lua::ScriptId;
 
 use crate::plan::call::CallPlan;
@@ -19,7 +21,7 @@ pub enum IntegrationPlan {
     Http(HttpPlan),
     /// No upstream.
     Mock(MockPlan),
-    /// A function in the gateway.
+    /// A function.
     Function(FunctionPlan),
     /// The declared integration cannot answer in this build or configuration: requests get 500.
     Unavailable {
@@ -74,12 +76,32 @@ pub struct MockPlan {
 /// A function and how it is spoken to.
 #[derive(Debug)]
 pub struct FunctionPlan {
-    /// The script.
-    pub script: ScriptId,
+    /// What runs it.
+    pub runner: FunctionRunner,
     /// A header field that AWS refuses to have mapped, or another reason for which it answers 500.
     pub refused: Option<Box<str>>,
     /// What it is given and what its result means.
     pub form: FunctionForm,
+}
+
+/// What runs a function.
+#[derive(Debug)]
+pub enum FunctionRunner {
+    /// A script, in the gateway.
+    Script(ScriptId),
+    /// A process of this machine.
+    Process(ProcessPlan),
+}
+
+/// A function that runs as a process.
+#[derive(Debug)]
+pub struct ProcessPlan {
+    /// The functions of this machine.
+    pub functions: Functions,
+    /// Its name among them.
+    pub name: Arc<str>,
+    /// Longest wait for its result; the function's own timeout is another.
+    pub timeout: Duration,
 }
 
 /// What a function is given and what its result means.

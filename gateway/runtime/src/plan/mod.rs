@@ -19,7 +19,10 @@ use regex::Regex;
 
 pub use call::{CallPlan, FaultPlan, MirrorPlan, RetryPlan, Share, Timeouts, is_idempotent};
 pub use cors::CorsPlan;
-pub use integration::{Changes, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, MockPlan, UriPart, UriPlan};
+pub use integration::{
+    Changes, FunctionForm, FunctionPlan, FunctionRunner, HttpPlan, IntegrationPlan, MockPlan, ProcessPlan, UriPart,
+    UriPlan,
+};
 pub use mapping::{Action, BinaryTypes, Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
 pub use response::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart};
 
