@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use moongate_config::issue::codes;
 use moongate_config::{Issue, Project, Sources};
 use moongate_function::local::{Functions, Spec};
 use moongate_lua::Limits;
 use moongate_policy::LocalSecrets;
+use moongate_policy::api_key::Credentials;
+use moongate_runtime::Snapshot;
 use moongate_runtime::compile::Compiler;
-use moongate_runtime::{Published, Snapshot};
 use notify::{EventKind, RecursiveMode, Watcher};
 
+use crate::compose::Composer;
 use crate::{folder, functions};
 
 /// How long the folder must be quiet before it is read: editors write in several steps.
@@ -27,6 +30,8 @@ const QUIET_MAX: Duration = Duration::from_millis(100);
 /// Loads a project's folder again and again.
 pub(crate) struct Loader {
     root: PathBuf,
+    /// Whether a folder without any document is fine: APIs may come from elsewhere.
+    may_be_empty: bool,
     compiler: Compiler,
     functions: Functions,
     revision: u64,
@@ -40,8 +45,8 @@ pub(crate) struct Loaded {
     pub(crate) issues: Vec<Issue>,
     /// The functions that the snapshot's routes ask.
     pub(crate) functions: Vec<Spec>,
-    /// The texts, by which problems are shown.
-    pub(crate) sources: Sources,
+    /// The project, with the texts by which problems are shown.
+    pub(crate) project: Arc<Project>,
     /// Documents, routes and scripts, for telling.
     pub(crate) size: Size,
     /// How long it took.
@@ -57,6 +62,11 @@ pub(crate) struct Size {
 }
 
 impl Loaded {
+    /// The texts, by which problems are shown.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.project.sources
+    }
+
     /// Whether it cannot be served.
     pub(crate) fn is_refused(&self) -> bool {
         self.issues.iter().any(Issue::is_error)
@@ -65,20 +75,16 @@ impl Loaded {
 
 impl Loader {
     /// A loader for a folder.
-    ///
-    /// # Errors
-    ///
-    /// When the system gives no thread for functions.
-    pub(crate) fn new(root: &Path, workers: usize, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn new(root: &Path, workers: usize, limits: Limits, functions: Functions) -> Self {
         let secrets = Box::new(LocalSecrets::new(root));
-        let functions = Functions::start()?;
-        let compiler = Compiler::new(workers, limits, secrets, functions.clone());
-        Ok(Self { root: root.to_owned(), compiler, functions, revision: 0 })
+        let compiler = Compiler::new(workers, limits, secrets).with_functions(functions.clone());
+        Self { root: root.to_owned(), may_be_empty: false, compiler, functions, revision: 0 }
     }
 
-    /// The functions of this machine: for whoever stops them.
-    pub(crate) fn functions(&self) -> Functions {
-        self.functions.clone()
+    /// A loader beside a control plane: its API keys open the folder's routes too, and there need be no API in the folder.
+    #[must_use]
+    pub(crate) fn beside_control(self, credentials: Arc<Credentials>) -> Self {
+        Self { may_be_empty: true, compiler: self.compiler.with_credentials(credentials), ..self }
     }
 
     /// Reads, checks and compiles the project.
@@ -90,8 +96,9 @@ impl Loader {
         let started = Instant::now();
         let (sources, mut issues) = folder::read(&self.root)?;
         let (project, found) = Project::load(sources);
-        issues.extend(found);
         let functions = functions::specs(&self.root, &project, &LocalSecrets::new(&self.root), &mut issues);
+        let is_missing = |issue: &Issue| issue.code == codes::EMPTY_PROJECT;
+        issues.extend(found.into_iter().filter(|issue| !(self.may_be_empty && is_missing(issue))));
         let mut snapshot = None;
         if !issues.iter().any(Issue::is_error) {
             let outcome = self.compiler.compile(&project, self.revision + 1);
@@ -111,7 +118,7 @@ impl Loader {
             routes: project.apis.iter().map(|api| api.config.routes.len()).sum(),
             scripts,
         };
-        Ok(Loaded { snapshot, issues, functions, sources: project.sources, size, took: started.elapsed() })
+        Ok(Loaded { snapshot, issues, functions, project: Arc::new(project), size, took: started.elapsed() })
     }
 }
 
@@ -127,7 +134,7 @@ pub(crate) enum Change<'loaded> {
 
 /// Publishes what was loaded and tells what became of it.
 pub(crate) fn publish(
-    published: &Published,
+    composer: &Composer,
     functions: &Functions,
     loaded: io::Result<Loaded>,
     tell: &(dyn Fn(Change<'_>) + Send + Sync),
@@ -141,7 +148,7 @@ pub(crate) fn publish(
             let revision = snapshot.revision;
             // Before the routes that ask them.
             functions.replace_blocking(std::mem::take(&mut loaded.functions));
-            published.store(snapshot);
+            composer.set_folder(snapshot, &loaded.project);
             tell(Change::Published(revision, &loaded));
         }
         None => tell(Change::Refused(&loaded)),
@@ -155,7 +162,7 @@ pub(crate) fn publish(
 /// When the folder cannot be watched.
 pub(crate) fn watch(
     mut loader: Loader,
-    published: Arc<Published>,
+    composer: Arc<Composer>,
     tell: Arc<dyn Fn(Change<'_>) + Send + Sync>,
 ) -> anyhow::Result<()> {
     let (sender, changes) = mpsc::channel();
@@ -173,7 +180,7 @@ pub(crate) fn watch(
         let _watcher = watcher;
         while changes.recv().is_ok() {
             wait_until_quiet(&changes);
-            publish(&published, &loader.functions(), loader.load(), &*tell);
+            publish(&composer, &loader.functions.clone(), loader.load(), &*tell);
         }
     })?;
     Ok(())
@@ -196,7 +203,7 @@ fn wait_until_quiet(changes: &mpsc::Receiver<()>) {
 /// When the thread cannot be started.
 pub(crate) fn on_hangup(
     mut loader: Loader,
-    published: Arc<Published>,
+    composer: Arc<Composer>,
     tell: Arc<dyn Fn(Change<'_>) + Send + Sync>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -208,7 +215,7 @@ pub(crate) fn on_hangup(
                 return;
             };
             while hangup.recv().await.is_some() {
-                publish(&published, &loader.functions(), loader.load(), &*tell);
+                publish(&composer, &loader.functions.clone(), loader.load(), &*tell);
             }
         });
     })?;

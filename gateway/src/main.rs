@@ -4,12 +4,16 @@
 
 mod access_log;
 mod cli;
+mod client;
+mod compose;
+mod control;
 mod explain;
 mod folder;
 mod follow;
 mod functions;
 mod output;
 mod roles;
+mod serve;
 mod settings;
 mod telemetry;
 

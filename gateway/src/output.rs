@@ -1,6 +1,7 @@
 //! What the process says about itself: for people, or a JSON object per line for programs.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use moongate_config::issue::render::{Report, render, reports};
@@ -16,9 +17,26 @@ use crate::settings::Output;
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
-    Listening { api: String, api_tls: Option<String>, health: String },
-    Reloaded { revision: u64, ms: f64, issues: Vec<Report> },
-    ReloadFailed { ms: f64, issues: Vec<Report> },
+    Listening {
+        api: String,
+        api_tls: Option<String>,
+        health: String,
+        admin: Option<String>,
+    },
+    /// The management API is ready; the token is the first administrator's, shown this once.
+    Admin {
+        url: String,
+        token: Option<String>,
+    },
+    Reloaded {
+        revision: u64,
+        ms: f64,
+        issues: Vec<Report>,
+    },
+    ReloadFailed {
+        ms: f64,
+        issues: Vec<Report>,
+    },
 }
 
 /// Prints messages in one form.
@@ -42,10 +60,25 @@ impl Printer {
     }
 
     /// Says that all listeners accept.
-    pub(crate) fn listening(self, addresses: Addresses) {
+    pub(crate) fn listening(self, addresses: Addresses, admin: Option<SocketAddr>) {
         if self.form == Output::Json {
             let api_tls = addresses.https.map(|address| address.to_string());
-            event(&Event::Listening { api: addresses.http.to_string(), api_tls, health: addresses.health.to_string() });
+            let admin = admin.map(|address| address.to_string());
+            event(&Event::Listening {
+                api: addresses.http.to_string(),
+                api_tls,
+                health: addresses.health.to_string(),
+                admin,
+            });
+        }
+    }
+
+    /// Says that the management API is ready.
+    pub(crate) fn admin(self, url: &str, token: Option<String>) {
+        if self.form == Output::Json {
+            event(&Event::Admin { url: url.to_owned(), token });
+        } else if let Some(token) = token {
+            line(&format!("  Token    {token}   (the first administrator's, shown once)\n"));
         }
     }
 
@@ -65,23 +98,23 @@ impl Printer {
             return event(&Event::Reloaded {
                 revision,
                 ms: millis(loaded.took),
-                issues: reports(&loaded.issues, &loaded.sources),
+                issues: reports(&loaded.issues, loaded.sources()),
             });
         }
         let size = loaded.size;
         line(&format!("reloaded in {:.0} ms: {} routes, {} scripts", millis(loaded.took), size.routes, size.scripts));
-        self.issues(&loaded.issues, &loaded.sources);
+        self.issues(&loaded.issues, loaded.sources());
     }
 
     fn refused(self, loaded: &Loaded) {
         if self.form == Output::Json {
             return event(&Event::ReloadFailed {
                 ms: millis(loaded.took),
-                issues: reports(&loaded.issues, &loaded.sources),
+                issues: reports(&loaded.issues, loaded.sources()),
             });
         }
         line(&format!("not loaded ({}), still serving the last good configuration", explain::count(&loaded.issues)));
-        self.issues(&loaded.issues, &loaded.sources);
+        self.issues(&loaded.issues, loaded.sources());
     }
 }
 

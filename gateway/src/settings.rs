@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use moongate_config::{Issue, Sources, decode, source};
 use moongate_lua::Limits as ScriptLimits;
@@ -35,6 +36,30 @@ pub(crate) struct Flags {
     /// Address for /healthz, /readyz and /metrics [default: 127.0.0.1:9090]
     #[arg(long, env = "MOONGATE_HEALTH_LISTEN", value_name = "ADDRESS")]
     health_listen: Option<SocketAddr>,
+    /// Address for the management API, or `none` [default: 127.0.0.1:9000]
+    #[arg(long, env = "MOONGATE_ADMIN_LISTEN", value_name = "ADDRESS")]
+    admin_listen: Option<AdminListen>,
+    /// Folder for what is kept: the embedded store, and the last revision served [default: .moongate in the project's folder]
+    #[arg(long, env = "MOONGATE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The control plane's database: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE` [default: SQLite in the data folder]
+    #[arg(long, env = "MOONGATE_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<String>,
+    /// File with the token that the first administrator gets [default: one is made up and printed once]
+    #[arg(long, env = "MOONGATE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Follow the control plane at this URL instead of running one
+    #[arg(long, env = "MOONGATE_CONTROL", value_name = "URL")]
+    control: Option<String>,
+    /// File with the token, of scope `node`, that the control plane gave this gateway
+    #[arg(long, env = "MOONGATE_CONTROL_TOKEN_FILE", value_name = "FILE")]
+    control_token_file: Option<PathBuf>,
+    /// File with the certificate authorities that the control plane's certificate is checked against [default: the system's]
+    #[arg(long, env = "MOONGATE_CONTROL_CA_FILE", value_name = "FILE")]
+    control_ca_file: Option<PathBuf>,
+    /// This gateway's name among those of a control plane [default: the machine's name]
+    #[arg(long, env = "MOONGATE_NODE", value_name = "NAME")]
+    node: Option<String>,
     /// Worker threads [default: one per processor]
     #[arg(long, env = "MOONGATE_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -44,6 +69,35 @@ pub(crate) struct Flags {
     /// How messages of the process are printed
     #[arg(long, env = "MOONGATE_OUTPUT", value_name = "FORM", default_value = "text")]
     pub(crate) output: Output,
+}
+
+/// Where the management API listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum AdminListen {
+    None,
+    At(SocketAddr),
+}
+
+impl TryFrom<String> for AdminListen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for AdminListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| format!("`{text}` is neither an address such as `127.0.0.1:9000` nor `none`"))
+    }
 }
 
 /// What is printed about each request.
@@ -83,6 +137,29 @@ struct SettingsFile {
     limits: LimitsFile,
     scripts: ScriptsFile,
     resolver: ResolverFile,
+    admin: AdminFile,
+    control: Option<ControlFile>,
+    data_dir: Option<PathBuf>,
+    store: Option<String>,
+    node: Option<String>,
+}
+
+/// The management API.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AdminFile {
+    listen: Option<AdminListen>,
+    certificate: Option<CertificateFile>,
+    token_file: Option<PathBuf>,
+}
+
+/// The control plane to follow.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlFile {
+    url: String,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 /// The TLS listener.
@@ -149,8 +226,75 @@ pub(crate) struct TlsSettings {
     pub(crate) proxy_protocol: bool,
 }
 
+/// Settings of the control plane's side.
+#[derive(Clone)]
+pub(crate) struct AdminSettings {
+    /// Where the management API listens; `None`: nowhere.
+    pub(crate) listen: Option<SocketAddr>,
+    /// The listener's certificate chain and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    pub(crate) data_dir: PathBuf,
+    store: Option<String>,
+    token_file: Option<PathBuf>,
+    /// The control plane to follow instead.
+    pub(crate) control: Option<ControlSettings>,
+    /// This gateway's name.
+    pub(crate) node: String,
+}
+
+/// A control plane on another machine.
+#[derive(Clone)]
+pub(crate) struct ControlSettings {
+    pub(crate) url: String,
+    token_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl AdminSettings {
+    /// The store's URL.
+    pub(crate) fn store_url(&self) -> String {
+        self.store.clone().unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join(STORE_FILE).display()))
+    }
+
+    /// The token that the first administrator is to get.
+    ///
+    /// # Errors
+    ///
+    /// When its file cannot be read.
+    pub(crate) fn first_token(&self) -> anyhow::Result<Option<String>> {
+        self.token_file.as_deref().map(token).transpose()
+    }
+}
+
+impl ControlSettings {
+    /// The token to show.
+    ///
+    /// # Errors
+    ///
+    /// When its file cannot be read, or is not named.
+    pub(crate) fn token(&self) -> anyhow::Result<String> {
+        token(
+            self.token_file
+                .as_deref()
+                .context("name the file with the control plane's token: --control-token-file FILE")?,
+        )
+    }
+}
+
+fn token(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("the token's file `{}`", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The embedded store, in the data folder.
+const STORE_FILE: &str = "store.db";
+
+/// The data folder, in the project's: hidden, so that it is no part of the project.
+pub(crate) const DATA_DIR: &str = ".moongate";
+
 /// Settings of one process, from all sources.
 pub(crate) struct Settings {
+    pub(crate) admin: AdminSettings,
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) proxy_protocol: bool,
@@ -198,7 +342,39 @@ impl Settings {
             let issue = Issue::error("E012", FILE, "/tls", "a TLS listener needs certificates");
             return Err(vec![issue.help("add `tls:` with `listen` and `certificates` to `moongate.yaml`")]);
         }
+        let control = match (flags.control, file.control) {
+            (Some(url), _) => Some(ControlSettings { url, token_file: None, ca_file: None }),
+            (None, Some(control)) => Some(ControlSettings {
+                url: control.url,
+                token_file: control.token_file.map(|path| root.join(path)),
+                ca_file: control.ca_file.map(|path| root.join(path)),
+            }),
+            (None, None) => None,
+        };
+        let control = control.map(|control| ControlSettings {
+            token_file: flags.control_token_file.or(control.token_file),
+            ca_file: flags.control_ca_file.or(control.ca_file),
+            ..control
+        });
+        let admin = AdminSettings {
+            // A gateway that follows another control plane runs none, unless it is told to.
+            listen: match flags.admin_listen.or(file.admin.listen) {
+                Some(AdminListen::At(address)) => Some(address),
+                Some(AdminListen::None) => None,
+                None => control.is_none().then(|| local(9000)),
+            },
+            tls: file.admin.certificate.map(|pair| (root.join(&pair.certificate_file), root.join(&pair.key_file))),
+            data_dir: flags
+                .data_dir
+                .or(file.data_dir.map(|path| root.join(path)))
+                .unwrap_or_else(|| root.join(DATA_DIR)),
+            store: flags.store.or(file.store),
+            token_file: flags.admin_token_file.or(file.admin.token_file.map(|path| root.join(path))),
+            control,
+            node: flags.node.or(file.node).unwrap_or_else(machine),
+        };
         Ok(Self {
+            admin,
             listen: flags.listen.or(file.listen).unwrap_or(local(8080)),
             tls,
             proxy_protocol: file.proxy_protocol,
@@ -229,6 +405,13 @@ fn networks(texts: &[String]) -> Result<Vec<Cidr>, Vec<Issue>> {
         }
     }
     if issues.is_empty() { Ok(networks) } else { Err(issues) }
+}
+
+/// The machine's name (source: proc(5), `sys/kernel/hostname`).
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).collect();
+    if name.is_empty() { "gateway".to_owned() } else { name }
 }
 
 fn read_file(text: &str) -> Result<SettingsFile, Vec<Issue>> {

@@ -42,6 +42,8 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "moongate-admin-store",
             "moongate-config",
             "moongate-exchange",
+            "moongate-lua",
+            "moongate-policy",
             "moongate-portal-templates",
             "moongate-runtime",
         ],
@@ -54,7 +56,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 const ANY: &[&str] = &["*"];
 
 /// Libraries, by the start of their names, and who alone may name them.
-const OUTSIDE: [(&[&str], &[&str]); 8] = [
+const OUTSIDE: [(&[&str], &[&str]); 9] = [
     (&["pingora"], &["moongate-proxy", "moongate"]),
     (&["hyper"], &["moongate-function", "moongate-proxy", "moongate-tests"]),
     (&["h2"], &["moongate-proxy", "moongate-tests"]),
@@ -62,6 +64,7 @@ const OUTSIDE: [(&[&str], &[&str]); 8] = [
     (&["redis"], &["moongate-state"]),
     (&["sqlx", "rusqlite", "tokio-postgres", "postgres", "diesel", "sea-orm"], &["moongate-admin-store"]),
     (&["axum"], &["moongate-admin"]),
+    (&["ureq"], &["moongate"]),
     (&["askama"], &["moongate-portal-templates"]),
 ];
 

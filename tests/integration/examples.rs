@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use moongate_tests::{Gateway, binary, console};
+use moongate_tests::{Control, Gateway, binary, console};
 
 #[test]
 fn every_example_does_what_its_readme_shows() {
@@ -14,7 +14,16 @@ fn every_example_does_what_its_readme_shows() {
     assert!(!examples.is_empty(), "there are no examples in {}", folder.display());
     for example in examples {
         let name = example.file_name().unwrap_or_default().display().to_string();
-        let gateway = Gateway::builder().copy_of(&format!("deploy/examples/{name}")).start();
+        let mut builder = Gateway::builder().copy_of(&format!("deploy/examples/{name}"));
+        let has_control = name == "control-plane";
+        if has_control {
+            builder = builder.with_admin();
+        }
+        let gateway = builder.start();
+        if has_control {
+            // Its README speaks to the management API.
+            Control::of(&gateway);
+        }
         let readme = example.join("README.md");
         assert!(readme.is_file(), "{name} has no README.md");
         assert!(console::run(&readme, &gateway) > 0, "{} shows no request", readme.display());

@@ -6,20 +6,26 @@
 
 mod aborts;
 mod bad_input;
+mod canary;
 mod clients;
+mod command_line;
+mod control_plane;
+mod credentials;
 mod dependencies;
 mod differential;
 mod examples;
 mod exchange;
 mod floods;
-mod fuzzing;
+mod follow;
 mod functions;
+mod fuzzing;
 mod hardening;
 mod harness_self;
 mod health;
 mod http2_frames;
 mod huge_specs;
 mod lua;
+mod management;
 mod petstore;
 mod protocols;
 mod proxying;

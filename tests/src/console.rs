@@ -2,7 +2,7 @@
 //!
 //! In a block, a line that starts with `$ ` is a command (continued while lines end with `\`), the lines up to the next one
 //! are what it prints. Commands run in a folder that looks like the repository's root as far as the project goes. `curl` is
-//! run as it stands, apart from the port 8080, which becomes the gateway's; `sed -i` edits the project's copy, and the gateway's
+//! run as it stands, apart from the ports 8080 and 9000, which become the gateway's; `sed -i` edits the project's copy, and the gateway's
 //! reload is waited for; `moongate` other than `dev` and `run` is run with the binary under test, and what it prints is both its
 //! streams. What builds or starts things (`cargo`, `git`, `deploy/dev`, `moongate dev`) was done by the test already. Everything
 //! else is refused, so that no example is silently left out.
@@ -115,7 +115,10 @@ fn kind(command: &str) -> Kind {
 }
 
 fn shell(command: &str, gateway: &Gateway) -> Output {
-    let command = command.replace(":8080", &format!(":{}", gateway.address().port()));
+    let mut command = command.replace(":8080", &format!(":{}", gateway.address().port()));
+    if let Some(admin) = gateway.admin_address() {
+        command = command.replace(":9000", &format!(":{}", admin.port()));
+    }
     let binaries = binary::moongate().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
     let path = format!("{binaries}:{}", std::env::var("PATH").unwrap_or_default());
     let shell = Command::new("bash")

@@ -20,6 +20,7 @@ pub struct Gateway {
     api: SocketAddr,
     api_tls: Option<SocketAddr>,
     health: SocketAddr,
+    admin: Option<SocketAddr>,
 }
 
 /// A gateway to be started.
@@ -29,6 +30,7 @@ pub struct Builder {
     port: Option<ReservedPort>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    admin: bool,
 }
 
 impl Gateway {
@@ -60,6 +62,11 @@ impl Gateway {
     /// Where health and metrics are served.
     pub fn health_address(&self) -> SocketAddr {
         self.health
+    }
+
+    /// Where the management API is served, when it is.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// A client of the APIs.
@@ -187,6 +194,13 @@ impl Builder {
         self
     }
 
+    /// Runs the control plane too; see [`crate::control::Control::of`].
+    #[must_use]
+    pub fn with_admin(mut self) -> Self {
+        self.admin = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Panics
@@ -221,13 +235,25 @@ impl Builder {
         let address = |name: &str| listening[name].as_str().and_then(|text| text.parse::<SocketAddr>().ok());
         let api = address("api").unwrap_or_else(|| panic!("no address of the APIs in {listening}"));
         let health = address("health").unwrap_or_else(|| panic!("no address of the health listener in {listening}"));
-        Gateway { process, project: self.project, api, api_tls: address("api_tls"), health }
+        Gateway { process, project: self.project, api, api_tls: address("api_tls"), health, admin: address("admin") }
     }
 
     fn spawn(&self) -> Process {
         let port = self.port.as_ref().map_or(0, |reserved| reserved.port);
         let (place, listen) = (self.project.place().display().to_string(), format!("127.0.0.1:{port}"));
-        let fixed = ["dev", &place, "--listen", &listen, "--health-listen", "127.0.0.1:0", "--output", "json"];
+        let admin = if self.admin { "127.0.0.1:0" } else { "none" };
+        let fixed = [
+            "dev",
+            &place,
+            "--listen",
+            &listen,
+            "--health-listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            admin,
+            "--output",
+            "json",
+        ];
         let arguments = fixed.into_iter().chain(self.arguments.iter().map(String::as_str));
         Process::start(self.project.working_folder(), arguments, &self.environment)
     }

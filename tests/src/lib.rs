@@ -13,6 +13,7 @@ pub mod binary;
 pub mod certificates;
 pub mod client;
 pub mod console;
+pub mod control;
 pub mod dns;
 pub mod fields;
 pub mod frames;
@@ -31,6 +32,7 @@ pub mod wire;
 pub use moongate_fuzz::random;
 
 pub use client::{Client, Response};
+pub use control::{Control, Server};
 pub use fields::Fields;
 pub use gateway::Gateway;
 pub use project::Project;

@@ -7,6 +7,13 @@ use tempfile::TempDir;
 
 use crate::binary;
 
+/// A temporary folder, in memory where the system has such a place: what is tested waits for its disk, and test machines' disks are busy.
+pub fn folder() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("moongate-test-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a temporary folder")
+}
+
 /// A temporary folder with a project in it, removed when the value is dropped.
 pub struct Project {
     folder: TempDir,
@@ -16,7 +23,7 @@ pub struct Project {
 
 impl Default for Project {
     fn default() -> Self {
-        let folder = tempfile::Builder::new().prefix("moongate-test-").tempdir().expect("a temporary folder");
+        let folder = folder();
         Self { folder, place: PathBuf::from(".") }
     }
 }

@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::digest::{self, Digest};
 use crate::domain::DomainConfig;
 use crate::ids::StageName;
-use crate::project::Sources;
+use crate::project::{Project, Sources};
 use crate::stage::StageConfig;
+use crate::upstream;
 
 /// An API as it was when it was deployed: its document without stages, and the files the document names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,9 +64,6 @@ pub struct StageManifest {
     /// A second deployment that takes a share of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryManifest>,
-    /// Whether every saved draft is deployed here at once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub auto_deploy: bool,
 }
 
 /// A deployment that takes a share of a stage's requests.
@@ -137,6 +135,9 @@ pub enum StickyKey {
     Cookie(String),
 }
 
+/// Begins the names of upstreams' documents among a deployment's files.
+pub const UPSTREAMS: &str = "apis/upstream.";
+
 /// The name of a document's file among a deployment's own: issues point into it.
 pub fn document_file(api: &str) -> String {
     format!("{}{api}.json", crate::project::DOCUMENTS_FOLDER)
@@ -152,15 +153,23 @@ impl Deployment {
         Digest::of(self)
     }
 
-    /// Takes the files that a document names out of a project: every text of the document that is the path of a file, and the
-    /// folders of the plugins it uses.
-    pub fn of(mut document: Value, sources: &Sources) -> Self {
+    /// Takes the files that a document names out of a project: every text of the document that is the path of a file, the folders of
+    /// the plugins it uses, and the documents of upstreams.
+    pub fn of(mut document: Value, project: &Project) -> Self {
+        let sources = &project.sources;
         if let Some(fields) = document.as_object_mut() {
             fields.shift_remove("stages");
             fields.shift_remove("default_stage");
         }
         let mut files = BTreeMap::new();
         collect(&document, sources, &mut files);
+        // Which ones can depend on stage variables, so it takes all of them.
+        if document.to_string().contains(upstream::SCHEME) {
+            for declared in &project.upstreams {
+                let text = serde_json::to_string(&declared.config).unwrap_or_default();
+                files.insert(format!("{UPSTREAMS}{}.json", declared.config.upstream), text);
+            }
+        }
         Self { document, files }
     }
 
@@ -176,7 +185,8 @@ impl Deployment {
             }
         }
         let is_document = |path: &str| path.starts_with(crate::project::DOCUMENTS_FOLDER) || path.contains(".openapi.");
-        let others = self.files.iter().filter(|(path, _)| !is_document(path));
+        let is_ours = |path: &str| !is_document(path) || path.starts_with(UPSTREAMS);
+        let others = self.files.iter().filter(|(path, _)| is_ours(path));
         let mut files: BTreeMap<String, String> = others.map(|(path, text)| (path.clone(), text.clone())).collect();
         files.insert(document_file(api), document.to_string());
         Sources { files }
@@ -265,13 +275,14 @@ mod tests {
             "stages": [{"name": "dev"}],
             "routes": [{"match": "GET /", "integration": {"function": {"file": "lua/a.lua"}}, "plugins": [{"plugin": "p"}]}],
         });
-        let deployment = Deployment::of(document.clone(), &sources);
+        let project = |sources: &Sources| Project { sources: sources.clone(), ..Project::default() };
+        let deployment = Deployment::of(document.clone(), &project(&sources));
         let files: Vec<&str> = deployment.files.keys().map(String::as_str).collect();
         assert_eq!(files, ["lua/a.lua", "plugins/p/handler.lua", "plugins/p/schema.json"]);
         assert!(deployment.document.get("stages").is_none(), "stages are the manifest's");
         let mut other = sources.clone();
         other.files.insert("lua/b.lua".to_owned(), "changed".to_owned());
-        let same = Deployment::of(document, &other);
+        let same = Deployment::of(document, &project(&other));
         assert_eq!(same.digest().expect("JSON"), deployment.digest().expect("JSON"), "b.lua is not its own");
     }
 }

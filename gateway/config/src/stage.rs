@@ -22,4 +22,19 @@ pub struct StageConfig {
     /// always deployed whole; the management API keeps to it. Default: true for `$default`, else false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_deploy: Option<bool>,
+    /// Routes that differ on this stage: what changes, by the route's `match`, as a JSON Merge Patch (RFC 7396) of the route.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub routes: IndexMap<String, serde_json::Value>,
+}
+
+impl StageConfig {
+    /// A stage with nothing but its name.
+    pub fn named(name: StageName) -> Self {
+        Self { name, description: None, variables: IndexMap::new(), auto_deploy: None, routes: IndexMap::new() }
+    }
+
+    /// Whether every change of the API is deployed here by itself.
+    pub fn is_auto_deployed(&self) -> bool {
+        self.auto_deploy.unwrap_or(self.name.as_str() == StageName::DEFAULT)
+    }
 }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::caller::Caller;
 use crate::client::ForwardedClient;
 use crate::connection::Connection;
+use crate::counters::Counters;
 use crate::exit::Kind;
 use crate::id::RequestId;
 use crate::message::Request;
@@ -97,6 +98,8 @@ pub struct StageFacts {
     pub variables: IndexMap<Box<str>, Box<str>>,
     /// The deployment that is served.
     pub deployment_id: Box<str>,
+    /// What is counted about its requests, while somebody wants to know.
+    pub counters: Counters,
 }
 
 /// Values of path parameters: places in the request's path, in template order.

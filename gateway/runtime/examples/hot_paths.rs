@@ -265,7 +265,8 @@ fn snapshot() -> Snapshot {
     let (project, issues) = Project::load(sources);
     assert!(!issues.iter().any(Issue::is_error), "{issues:?}");
     let functions = moongate_function::local::Functions::start().expect("a thread");
-    let outcome = Compiler::new(1, moongate_lua::Limits::default(), Box::new(LocalSecrets::new(".")), functions)
+    let outcome = Compiler::new(1, moongate_lua::Limits::default(), Box::new(LocalSecrets::new(".")))
+        .with_functions(functions)
         .compile(&project, 1);
     outcome.snapshot.unwrap_or_else(|| panic!("{:?}", outcome.issues))
 }

@@ -139,7 +139,7 @@ fn find<'snapshot>(snapshot: &'snapshot Snapshot, call: &Call) -> Result<&'snaps
         None => sites.stages.get(sites.default_stage),
     };
     let unknown = || CallError::UnknownStage { api: call.api.clone(), stage: call.stage.clone().unwrap_or_default() };
-    found.map(|(_, site)| &**site).ok_or_else(unknown)
+    found.map(|(_, stage)| &*stage.stable).ok_or_else(unknown)
 }
 
 fn exchange(site: &SitePlan, call: Call) -> Result<Exchange, CallError> {

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use moongate_exchange::Exchange;
 use tokio::sync::watch;
 
-use crate::plan::SitePlan;
+use crate::plan::{SitePlan, StagePlan};
 
 /// The label behind an API's id in its own host name: `{api}.execute-api.localhost`.
 const EXECUTE_API: &str = "execute-api";
@@ -26,22 +26,22 @@ pub struct Snapshot {
     pub domains: HashMap<Box<str>, Box<[DomainMapping]>, RandomState>,
 }
 
-/// An API's stages.
-#[derive(Debug)]
+/// An API's stages. Cloning it clones pointers.
+#[derive(Clone, Debug)]
 pub struct ApiSites {
     /// Stages by name. Few: a list.
-    pub stages: Box<[(Box<str>, Arc<SitePlan>)]>,
+    pub stages: Box<[(Box<str>, StagePlan)]>,
     /// The stage that `/{api}/...` on the default domain reaches: an index into `stages`.
     pub default_stage: usize,
 }
 
 /// A base path of a custom domain and what it leads to. Sorted by length, longest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DomainMapping {
     /// The base path without a slash at its end: `` or `/orders/v2`.
     pub base_path: Box<str>,
     /// The API on its stage.
-    pub site: Arc<SitePlan>,
+    pub site: StagePlan,
 }
 
 /// The place where the newest snapshot is.
@@ -71,7 +71,7 @@ impl Published {
 }
 
 impl Snapshot {
-    /// The API and stage a request is for, and how many bytes at the start of its path say so.
+    /// The API and stage a request is for (with a canary, the arm that takes it), and how many bytes at the start of its path say so.
     ///
     /// In this order: a custom domain and its longest base path; `{api}.execute-api.…` with the stage as first segment (or a
     /// `$default` stage without one); on any other host the API's id as first segment, which is not needed where there is one API only.
@@ -82,23 +82,24 @@ impl Snapshot {
             && let Some(mappings) = self.domain(host)
         {
             let mapping = mappings.iter().find(|mapping| is_under(path, &mapping.base_path))?;
-            return Some((&mapping.site, mapping.base_path.len()));
+            return Some((mapping.site.arm(exchange), mapping.base_path.len()));
         }
         if let Some((api, rest)) = host.split_once('.')
             && rest.get(..EXECUTE_API.len()).is_some_and(|label| label.eq_ignore_ascii_case(EXECUTE_API))
             && rest.as_bytes().get(EXECUTE_API.len()) == Some(&b'.')
         {
             let api = self.apis.get(api).or_else(|| self.apis.get(&*api.to_ascii_lowercase()))?;
-            return api.by_path(path);
+            let (stage, prefix) = api.by_path(path)?;
+            return Some((stage.arm(exchange), prefix));
         }
         if let Some((api, prefix)) = first_segment(path)
             && let Some(api) = self.apis.get(api)
         {
-            return Some((&api.stages[api.default_stage].1, prefix));
+            return Some((api.stages[api.default_stage].1.arm(exchange), prefix));
         }
         let mut apis = self.apis.values();
         let (Some(api), None) = (apis.next(), apis.next()) else { return None };
-        Some((&api.stages[api.default_stage].1, 0))
+        Some((api.stages[api.default_stage].1.arm(exchange), 0))
     }
 
     fn domain(&self, host: &str) -> Option<&[DomainMapping]> {
@@ -116,14 +117,29 @@ impl Snapshot {
         self.domains.get(&*format!("*.{parent}")).map(|mappings| &**mappings)
     }
 
-    /// Every API on every stage.
+    /// This snapshot with what `other` has beside it. Where both have an API or a domain, this one's stays, and so does its revision.
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Self {
+        let mut merged = Self { revision: self.revision, apis: other.apis.clone(), domains: other.domains.clone() };
+        merged.apis.extend(self.apis.iter().map(|(id, api)| (id.clone(), api.clone())));
+        merged.domains.extend(self.domains.iter().map(|(name, mappings)| (name.clone(), mappings.clone())));
+        merged
+    }
+
+    /// Everything that takes requests: every API on every stage, canaries too.
     pub fn sites(&self) -> impl Iterator<Item = &Arc<SitePlan>> {
-        self.apis.values().flat_map(|api| api.stages.iter().map(|(_, site)| site))
+        self.stages()
+            .flat_map(|stage| std::iter::once(&stage.stable).chain(stage.canary.as_ref().map(|canary| &canary.site)))
+    }
+
+    /// Every API on every stage.
+    pub fn stages(&self) -> impl Iterator<Item = &StagePlan> {
+        self.apis.values().flat_map(|api| api.stages.iter().map(|(_, stage)| stage))
     }
 }
 
 impl ApiSites {
-    fn by_path(&self, path: &str) -> Option<(&SitePlan, usize)> {
+    fn by_path(&self, path: &str) -> Option<(&StagePlan, usize)> {
         if let Some((stage, prefix)) = first_segment(path)
             && let Some((_, site)) = self.stages.iter().find(|(name, _)| **name == *stage)
         {

@@ -1,19 +1,25 @@
 //! `moongate dev`: everything in one process, reloaded whenever a file changes.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use moongate_function::local::Functions;
+use moongate_policy::api_key::Credentials;
 use moongate_proxy::Addresses;
-use moongate_runtime::{Published, Snapshot};
+use moongate_runtime::Snapshot;
 
 use crate::cli::INVALID_CONFIGURATION;
+use crate::compose::Composer;
 use crate::folder;
 use crate::follow::{self, Change, Loader};
 use crate::output::{self, Printer};
+use crate::roles::admin::Admin;
 use crate::roles::proxy::Proxy;
+use crate::serve;
 use crate::settings::{AccessLog, Flags, Output, Settings};
 use crate::telemetry;
 
@@ -40,32 +46,39 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     let proxy = Proxy::bind(&settings)?;
-    let published = Arc::new(Published::default());
-    let mut loader = Loader::new(&root, settings.workers, settings.scripts)?;
-    let functions = loader.functions();
+    let admin = Admin::bind(&settings.admin);
+    let admin_address = admin.as_ref().map(Admin::address);
+    let composer = Arc::new(Composer::default());
+    let credentials = Arc::new(Credentials::default());
+    let functions = Functions::start()?;
+    let mut loader = Loader::new(&root, settings.workers, settings.scripts, functions.clone());
+    if serve::has_control(&settings, admin.as_ref()) {
+        loader = loader.beside_control(Arc::clone(&credentials));
+    }
     let first = loader.load()?;
     if settings.output == Output::Text {
-        banner(&name, &root, proxy.addresses(), first.snapshot.as_ref());
+        banner(&name, &root, proxy.addresses(), admin_address, first.snapshot.as_ref());
     }
     // An error is shown and waited for: the next change may mend it.
-    follow::publish(&published, &functions, Ok(first), &move |change| match change {
-        Change::Published(_, loaded) => printer.issues(&loaded.issues, &loaded.sources),
+    follow::publish(&composer, &functions, Ok(first), &move |change| match change {
+        Change::Published(_, loaded) => printer.issues(&loaded.issues, loaded.sources()),
         other => printer.change(&other),
     });
-    follow::watch(loader, Arc::clone(&published), Arc::new(move |change| printer.change(&change)))?;
+    follow::watch(loader, Arc::clone(&composer), Arc::new(move |change| printer.change(&change)))?;
+    serve::control(&settings, admin, &root, &composer, &credentials, printer)?;
     let access_log = settings.access_log.unwrap_or(match settings.output {
         Output::Text => AccessLog::Text,
         Output::Json => AccessLog::Json,
     });
-    proxy.run(&settings, access_log, true, published, functions.clone(), move |addresses| {
-        printer.listening(addresses);
+    proxy.run(&settings, access_log, true, composer.published(), functions.clone(), move |addresses| {
+        printer.listening(addresses, admin_address);
     })?;
     functions.stop_blocking();
     Ok(ExitCode::SUCCESS)
 }
 
 /// Says what is served where.
-fn banner(name: &str, root: &Path, addresses: Addresses, snapshot: Option<&Snapshot>) {
+fn banner(name: &str, root: &Path, addresses: Addresses, admin: Option<SocketAddr>, snapshot: Option<&Snapshot>) {
     let version = env!("CARGO_PKG_VERSION");
     let project = if name == "." { root.display().to_string() } else { name.to_owned() };
     output::line(&format!("  moongate {version}   project {project}   hot reload on\n"));
@@ -74,6 +87,9 @@ fn banner(name: &str, root: &Path, addresses: Addresses, snapshot: Option<&Snaps
     }
     if let Some(https) = addresses.https {
         output::line(&format!("  TLS      https://{https}"));
+    }
+    if let Some(admin) = admin {
+        output::line(&format!("  Admin    http://{admin}/api/v1"));
     }
     output::line(&format!("  Health   http://{}/readyz\n", addresses.health));
 }
@@ -85,7 +101,7 @@ fn urls(snapshot: &Snapshot, addresses: Addresses) -> Vec<(String, String)> {
         .apis
         .iter()
         .map(|(id, api)| {
-            let router = &api.stages[api.default_stage].1.router;
+            let router = &api.stages[api.default_stage].1.stable.router;
             let mut keys: Vec<&str> = router.routes().map(|route| &*route.facts.key).collect();
             keys.sort_unstable();
             let more = keys.len().saturating_sub(ROUTES_SHOWN);

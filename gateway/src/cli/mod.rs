@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! Exit codes: 0 done, 1 failed, 64 wrong usage, 65 invalid configuration (as in BSD's `sysexits.h`).
+//! Exit codes: 0 done, 1 failed, 2 there is a difference, 64 wrong usage, 65 invalid configuration, 69 nobody answers,
+//! 77 not allowed (as in BSD's `sysexits.h`).
 
 mod dev;
 mod explain;
@@ -8,6 +9,7 @@ mod export;
 mod function;
 mod import;
 mod policies;
+mod remote;
 mod routes;
 mod run;
 mod schema;
@@ -57,6 +59,32 @@ enum Command {
     Explain(explain::Arguments),
     /// Translate mapping templates of AWS API Gateway, and check the translation.
     Vtl(vtl::Arguments),
+    /// Apply a project's folder to a control plane.
+    Apply(remote::apply::Apply),
+    /// Compare a project's folder with what a control plane serves; exit code 2 when they differ.
+    Diff(remote::apply::Diff),
+    /// Deploy an API's draft to a stage, or to a share of its requests.
+    Deploy(remote::deploy::Deploy),
+    /// Put a stage back to what it ran before.
+    Rollback(remote::deploy::Rollback),
+    /// Follow, change, promote or roll back a canary.
+    Canary(remote::canary::Arguments),
+    /// List stages and what each runs.
+    Stages(remote::show::Stages),
+    /// List revisions, or say what one changed.
+    Revisions(remote::show::Revisions),
+    /// Make, list and revoke API keys.
+    Keys(remote::keys::Arguments),
+    /// Write everything that a control plane has into a folder, or print an API of it as OpenAPI.
+    Pull(remote::pull::Arguments),
+    /// Make, list and revoke tokens of the management API.
+    Token(remote::token::Arguments),
+    /// List the audit log, or verify it.
+    Audit(remote::audit::Arguments),
+    /// Write the whole store into a file.
+    Backup(remote::backup::Backup),
+    /// Put a backup into an empty store.
+    Restore(remote::backup::Restore),
 }
 
 /// Parses the command line and runs the command.
@@ -82,6 +110,19 @@ pub(crate) fn run() -> ExitCode {
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Vtl(arguments) => vtl::run(&arguments),
+        Command::Apply(arguments) => remote::ended(remote::apply::apply(&arguments)),
+        Command::Diff(arguments) => remote::ended(remote::apply::diff(&arguments)),
+        Command::Deploy(arguments) => remote::ended(remote::deploy::deploy(&arguments)),
+        Command::Rollback(arguments) => remote::ended(remote::deploy::rollback(&arguments)),
+        Command::Canary(arguments) => remote::ended(remote::canary::run(&arguments)),
+        Command::Stages(arguments) => remote::ended(remote::show::stages(&arguments)),
+        Command::Revisions(arguments) => remote::ended(remote::show::revisions(&arguments)),
+        Command::Keys(arguments) => remote::ended(remote::keys::run(&arguments)),
+        Command::Pull(arguments) => remote::ended(remote::pull::run(&arguments)),
+        Command::Token(arguments) => remote::ended(remote::token::run(&arguments)),
+        Command::Audit(arguments) => remote::ended(remote::audit::run(&arguments)),
+        Command::Backup(arguments) => remote::backup::backup(&arguments),
+        Command::Restore(arguments) => remote::backup::restore(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("moongate: {error:#}");

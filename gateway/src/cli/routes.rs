@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
+use moongate_function::local::Functions;
 use moongate_lua::Limits;
 use moongate_proxy::upstream::{Fleet, Pool};
 use moongate_runtime::invocation::{Call, Invocation, Unasked, invoke};
@@ -83,14 +84,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn load(project: &Path) -> anyhow::Result<Loaded> {
     let name = project.display().to_string();
     let root = std::fs::canonicalize(project).with_context(|| format!("the project's folder `{name}`"))?;
-    let mut loader = Loader::new(&root, 1, Limits::default())?;
+    let functions = Functions::start()?;
+    let mut loader = Loader::new(&root, 1, Limits::default(), functions.clone());
     let mut loaded = loader.load()?;
-    loader.functions().replace_blocking(std::mem::take(&mut loaded.functions));
+    functions.replace_blocking(std::mem::take(&mut loaded.functions));
     Ok(loaded)
 }
 
 fn refuse(loaded: &Loaded) -> ExitCode {
-    Printer::new(Output::Text).issues(&loaded.issues, &loaded.sources);
+    Printer::new(Output::Text).issues(&loaded.issues, loaded.sources());
     ExitCode::from(INVALID_CONFIGURATION)
 }
 
@@ -100,7 +102,7 @@ fn list(project: &Path) -> anyhow::Result<ExitCode> {
     let mut lines: Vec<String> = Vec::new();
     for (api, sites) in &snapshot.apis {
         let Some((_, site)) = sites.stages.get(sites.default_stage) else { continue };
-        lines.extend(site.router.routes().map(|route| format!("{api}  {}", route.facts.key)));
+        lines.extend(site.stable.router.routes().map(|route| format!("{api}  {}", route.facts.key)));
     }
     lines.sort();
     lines.iter().for_each(|line| output::line(line));

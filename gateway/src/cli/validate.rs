@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use moongate_config::issue::render::{render_github, render_short, reports};
+use moongate_function::local::Functions;
 use moongate_lua::Limits;
 
 use crate::cli::INVALID_CONFIGURATION;
@@ -42,14 +43,14 @@ enum Format {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.folder.display().to_string();
     let root = std::fs::canonicalize(&arguments.folder).with_context(|| format!("the project's folder `{name}`"))?;
-    let loaded = Loader::new(&root, 1, Limits::default())?.load()?;
+    let loaded = Loader::new(&root, 1, Limits::default(), Functions::start()?).load()?;
     print(&arguments, &loaded)?;
     let is_refused = loaded.is_refused() || (arguments.strict && !loaded.issues.is_empty());
     Ok(if is_refused { ExitCode::from(INVALID_CONFIGURATION) } else { ExitCode::SUCCESS })
 }
 
 fn print(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<()> {
-    let Loaded { issues, sources, .. } = loaded;
+    let (issues, sources) = (&loaded.issues, loaded.sources());
     match arguments.format {
         Format::Text => {
             Printer::new(Output::Text).issues(issues, sources);

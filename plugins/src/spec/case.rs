@@ -175,7 +175,8 @@ impl Case {
             parameter_names: Box::default(),
         };
         let variables = self.stage_variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let stage = StageFacts { name: "spec".into(), variables, deployment_id: "spec".into() };
+        let stage =
+            StageFacts { name: "spec".into(), variables, deployment_id: "spec".into(), ..StageFacts::default() };
         Matched { route: route.into(), stage: stage.into(), parameters: PathParameters::default(), prefix_bytes: 0 }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn database() -> Option<String> {
     Some(format!("postgres://moongate@127.0.0.1:{}/{name}", server.port))
 }
 
+#[expect(clippy::zombie_processes, reason = "the server outlives this function, and the watcher ends it")]
 fn start() -> Option<Server> {
     let Some(programs) = programs() else {
         eprintln!("skipped on PostgreSQL: its server is not installed");

@@ -43,11 +43,24 @@ pub(super) fn check(api: &ApiConfig, report: &mut Report<'_>) {
             report.push(issue.help(format!("the other is{place}")));
         }
         check_variables(stage, &pointer, report);
+        check_routes(api, stage, &pointer, report);
     }
     if let Some(name) = &api.default_stage
         && !names(api).any(|known| known == name.as_str())
     {
         report.push_unknown_name("stage", name.as_str(), "/default_stage".to_owned(), names(api));
+    }
+}
+
+/// What a stage changes must be routes that the API has.
+fn check_routes(api: &ApiConfig, stage: &StageConfig, pointer: &str, report: &mut Report<'_>) {
+    if stage.routes.is_empty() {
+        return;
+    }
+    let keys: Vec<String> = api.routes.iter().map(|route| route.key.to_string()).collect();
+    for key in stage.routes.keys().filter(|key| !keys.contains(key)) {
+        let pointer = pointer_to(&format!("{pointer}/routes"), key);
+        report.push_unknown_name("route", key, pointer, keys.iter().map(String::as_str));
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod compile;
 mod config;
+mod credentials;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::registry::{Definition, Stage};
 
 pub use compile::compile_keys;
 pub use config::{Config, SourceConfig};
+pub use credentials::{Credential, CredentialSet, Credentials, Opened};
 pub use policy::{ApiKeyPolicy, KeyHash, Keys, Source};
 
 /// The policy's entry in the registry.

@@ -8,7 +8,7 @@ use http::HeaderName;
 use moongate_exchange::{Caller, Exchange, Kind, Rejection, query};
 use sha2::{Digest, Sha256};
 
-use super::{DEFAULT_HEADER, KEY_BYTES_MAX};
+use super::{Credentials, DEFAULT_HEADER, KEY_BYTES_MAX};
 use crate::Authorize;
 
 /// Requires a known key and tells later stages whose it is.
@@ -16,6 +16,7 @@ use crate::Authorize;
 pub struct ApiKeyPolicy {
     source: Source,
     keys: Keys,
+    given_out: Option<Arc<Credentials>>,
 }
 
 /// Where callers show their key.
@@ -53,7 +54,22 @@ pub(super) struct Key {
 impl ApiKeyPolicy {
     /// A policy that looks for one of the keys in one place.
     pub fn new(source: Source, keys: Keys) -> Self {
-        Self { source, keys }
+        Self { source, keys, given_out: None }
+    }
+
+    /// A policy that also accepts the keys that the control plane gives out.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Arc<Credentials>) -> Self {
+        Self { given_out: Some(credentials), ..self }
+    }
+
+    /// The id of a key, declared or given out.
+    fn check(&self, key: &[u8], exchange: &Exchange) -> Result<Arc<str>, Rejection> {
+        let Some(credentials) = &self.given_out else { return self.keys.check(key) };
+        if self.keys.0.is_empty() || key.len() > KEY_BYTES_MAX || !self.keys.0.contains_key(&KeyHash::of(key)) {
+            return credentials.check(key, exchange);
+        }
+        self.keys.check(key)
     }
 }
 
@@ -62,12 +78,12 @@ impl Authorize for ApiKeyPolicy {
         let id = match &self.source {
             Source::Header(name) => {
                 let values = exchange.request.headers.get_all(name).iter().map(|value| value.as_bytes());
-                self.keys.check(only(values)?)?
+                self.check(only(values)?, exchange)?
             }
             Source::Query(name) => {
                 let query = exchange.request.target.query().unwrap_or_default();
                 let values = query::parameters(query).filter(|(known, _)| **known == **name).map(|(_, value)| value);
-                self.keys.check(only(values)?.as_bytes())?
+                self.check(only(values)?.as_bytes(), exchange)?
             }
         };
         caller.api_key_id = Some(id);
@@ -115,7 +131,7 @@ impl Keys {
     }
 }
 
-fn refused(detail: &'static str) -> Rejection {
+pub(super) fn refused(detail: &'static str) -> Rejection {
     Rejection::new(Kind::InvalidApiKey, detail)
 }
 

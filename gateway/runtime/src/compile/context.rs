@@ -1,12 +1,14 @@
 //! What compiling an API has at hand.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use moongate_config::project::Sources;
 use moongate_config::{ApiConfig, Issue};
 use moongate_function::local::Functions;
 use moongate_lua::Limits;
 use moongate_policy::Secrets;
+use moongate_policy::api_key::Credentials;
 
 use crate::compile::upstream::Documents;
 use crate::compile::uri::Interner;
@@ -16,12 +18,17 @@ pub(super) struct ApiContext<'a> {
     pub(super) file: &'a str,
     pub(super) api: &'a ApiConfig,
     pub(super) sources: &'a Sources,
+    /// The deployment's name, for `context`; empty where there is none.
+    pub(super) deployment_id: &'a str,
     pub(super) secrets: &'a dyn Secrets,
+    /// API keys that the control plane gives out.
+    pub(super) credentials: &'a Arc<Credentials>,
     pub(super) upstreams: &'a mut Interner,
     pub(super) documents: &'a Documents,
     pub(super) limits: Limits,
     pub(super) workers: usize,
-    pub(super) functions: &'a Functions,
+    /// The functions of this machine, where there are any.
+    pub(super) functions: Option<&'a Functions>,
     /// The names of the functions that the project declares.
     pub(super) function_names: &'a HashSet<&'a str>,
     pub(super) issues: &'a mut Vec<Issue>,

@@ -82,7 +82,7 @@ pub(super) fn function_shorthand(cx: &mut ApiContext<'_>, name: &str, pointer: &
 fn process(cx: &ApiContext<'_>, name: &str, timeout_ms: u32) -> Option<ProcessPlan> {
     let name = *cx.function_names.get(name)?;
     let timeout = Duration::from_millis(timeout_ms.into());
-    Some(ProcessPlan { functions: cx.functions.clone(), name: name.into(), timeout })
+    Some(ProcessPlan { functions: cx.functions?.clone(), name: name.into(), timeout })
 }
 
 /// What runs what an integration declares: its script, or the function of this machine that its URI names.

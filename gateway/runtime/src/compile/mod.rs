@@ -9,8 +9,10 @@ mod context;
 mod expression;
 mod integration;
 mod model;
+mod overrides;
 mod plugin;
 mod response;
+mod revision;
 mod route;
 mod scripts;
 mod site;
@@ -20,13 +22,17 @@ mod uri;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moongate_config::{Issue, Project};
+use moongate_config::project::Declared;
+use moongate_config::{ApiConfig, Issue, Project};
 use moongate_function::local::Functions;
 use moongate_lua::Limits;
 use moongate_policy::Secrets;
+use moongate_policy::api_key::Credentials;
 
 use crate::compile::context::ApiContext;
 use crate::snapshot::{ApiSites, DomainMapping, Snapshot};
+
+pub use revision::RevisionCompiler;
 
 /// Codes of the problems that compiling finds, each with what it means.
 pub const CODES: &[(&str, &str)] = &[
@@ -65,6 +71,12 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("E111", "There is no plugin of that name."),
     ("E114", "A URL `upstream://NAME` leads to no upstream's document once stage variables are filled in."),
+    (
+        "E150",
+        "What a stage changes of a route does not give a route: the patch names a field that routes do not have, gives it a value \
+        of another kind, or changes `match` or `name`.",
+    ),
+    ("E151", "A revision points at a deployment that is not there."),
     ("E108", "A path template has more segments than a route can have."),
     ("L001", "A Lua script does not compile."),
     ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
@@ -89,7 +101,8 @@ pub struct Compiler {
     limits: Limits,
     secrets: Box<dyn Secrets + Send + Sync>,
     upstreams: uri::Interner,
-    functions: Functions,
+    functions: Option<Functions>,
+    credentials: Arc<Credentials>,
 }
 
 /// What compiling gave.
@@ -102,9 +115,22 @@ pub struct Outcome {
 
 impl Compiler {
     /// A compiler for a gateway with that many worker threads, each of which gets virtual machines of its own.
-    /// Routes to functions ask `functions`; which of them there are is said elsewhere, before the snapshot is served.
-    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>, functions: Functions) -> Self {
-        Self { workers: workers.max(1), limits, secrets, upstreams: uri::Interner::default(), functions }
+    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>) -> Self {
+        let (upstreams, credentials) = (uri::Interner::default(), Arc::default());
+        Self { workers: workers.max(1), limits, secrets, upstreams, functions: None, credentials }
+    }
+
+    /// A compiler whose routes may ask functions of this machine. Which of them there are is said elsewhere, before a snapshot is
+    /// served.
+    #[must_use]
+    pub fn with_functions(self, functions: Functions) -> Self {
+        Self { functions: Some(functions), ..self }
+    }
+
+    /// A compiler whose APIs also accept the API keys that the control plane gives out.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Arc<Credentials>) -> Self {
+        Self { credentials, ..self }
     }
 
     /// Compiles a project. Blocks for as long as that takes: call it off the worker threads.
@@ -112,22 +138,8 @@ impl Compiler {
         let mut issues = Vec::new();
         let mut snapshot = Snapshot { revision, ..Snapshot::default() };
         let documents = upstream::documents(project, &*self.secrets, &mut self.upstreams, &mut issues);
-        let function_names = project.functions.iter().map(|declared| &*declared.config.function).collect();
         for declared in &project.apis {
-            let mut cx = ApiContext {
-                file: &declared.file,
-                api: &declared.config,
-                sources: &project.sources,
-                secrets: &*self.secrets,
-                upstreams: &mut self.upstreams,
-                documents: &documents,
-                limits: self.limits,
-                workers: self.workers,
-                functions: &self.functions,
-                function_names: &function_names,
-                issues: &mut issues,
-            };
-            if let Some(sites) = site::compile(&mut cx) {
+            if let Some(sites) = self.api(declared, project, "", &documents, &mut issues) {
                 snapshot.apis.insert(declared.config.api.as_str().into(), sites);
             }
         }
@@ -139,6 +151,39 @@ impl Compiler {
         self.upstreams.forget_unused();
         let is_refused = issues.iter().any(Issue::is_error);
         Outcome { snapshot: (!is_refused).then_some(snapshot), issues }
+    }
+
+    /// Compiles the first API of a project, a deployment's own. `None` when there was an error.
+    fn deployment(&mut self, project: &Project, deployment_id: &str, issues: &mut Vec<Issue>) -> Option<ApiSites> {
+        let documents = upstream::documents(project, &*self.secrets, &mut self.upstreams, issues);
+        self.api(project.apis.first()?, project, deployment_id, &documents, issues)
+    }
+
+    /// Compiles one API on its stages. `None` when there was an error.
+    fn api(
+        &mut self,
+        declared: &Declared<ApiConfig>,
+        project: &Project,
+        deployment_id: &str,
+        documents: &upstream::Documents,
+        issues: &mut Vec<Issue>,
+    ) -> Option<ApiSites> {
+        let function_names = project.functions.iter().map(|declared| &*declared.config.function).collect();
+        site::compile(&mut ApiContext {
+            file: &declared.file,
+            api: &declared.config,
+            sources: &project.sources,
+            functions: self.functions.as_ref(),
+            function_names: &function_names,
+            deployment_id,
+            secrets: &*self.secrets,
+            credentials: &self.credentials,
+            upstreams: &mut self.upstreams,
+            documents,
+            limits: self.limits,
+            workers: self.workers,
+            issues,
+        })
     }
 }
 
@@ -154,9 +199,9 @@ fn domain(
             Some(stage) => sites.stages.iter().find(|(name, _)| **name == *stage.as_str()),
             None => sites.stages.get(sites.default_stage),
         };
-        let Some((_, site)) = site else { continue };
+        let Some((_, stage)) = site else { continue };
         let base_path = mapping.base_path.as_deref().unwrap_or("/").trim_end_matches('/');
-        mappings.push(DomainMapping { base_path: base_path.into(), site: Arc::clone(site) });
+        mappings.push(DomainMapping { base_path: base_path.into(), site: stage.clone() });
     }
     mappings.sort_by_key(|mapping| std::cmp::Reverse(mapping.base_path.len()));
     mappings.into()

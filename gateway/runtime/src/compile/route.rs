@@ -60,7 +60,8 @@ pub(super) fn common(cx: &mut ApiContext<'_>, scripts: &Scripts) -> Option<Commo
     let api_key = if api.routes.iter().any(|route| route.api_key_required) {
         let keys =
             api_key::compile_keys(&api.api_keys, &mut CompileContext::new(cx.file, "/api_keys", cx.issues, cx.secrets));
-        let policy: Arc<dyn Authorize> = Arc::new(ApiKeyPolicy::new(api_key::Source::default(), keys?));
+        let policy: Arc<dyn Authorize> =
+            Arc::new(ApiKeyPolicy::new(api_key::Source::default(), keys?).with_credentials(Arc::clone(cx.credentials)));
         Some(policy)
     } else {
         None

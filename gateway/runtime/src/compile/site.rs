@@ -1,9 +1,9 @@
 //! An API on its stages.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use indexmap::IndexMap;
 use moongate_config::cors::CorsConfig;
 use moongate_config::route::RouteKey;
 use moongate_config::{Protocol, StageConfig, StageName};
@@ -12,8 +12,8 @@ use moongate_exchange::StageFacts;
 use crate::compile::context::ApiContext;
 use crate::compile::route::{self, Common};
 use crate::compile::scripts::{self, Scripts};
-use crate::compile::{authorizer, response};
-use crate::plan::{BinaryTypes, CorsPlan, SitePlan};
+use crate::compile::{authorizer, overrides, response};
+use crate::plan::{BinaryTypes, CorsPlan, SitePlan, StagePlan};
 use crate::router::Router;
 use crate::snapshot::ApiSites;
 
@@ -24,19 +24,55 @@ const REST_STAGE: &str = "dev";
 pub(super) fn compile(cx: &mut ApiContext<'_>) -> Option<ApiSites> {
     let api = cx.api;
     authorizer::warn_unavailable(cx);
-    let scripts = scripts::compile(cx)?;
     let declared = if api.stages.is_empty() { default_stages(api.protocol) } else { api.stages.clone() };
-    let mut common = route::common(cx, &scripts)?;
-    let mut stages = Vec::with_capacity(declared.len());
-    for stage in &declared {
-        let site = site(cx, &scripts, &mut common, stage)?;
-        stages.push((Box::from(stage.name.as_str()), Arc::new(site)));
+    let (alike, others): (Vec<_>, Vec<_>) = declared.iter().partition(|stage| stage.routes.is_empty());
+    let mut plans = HashMap::with_capacity(declared.len());
+    let mut is_broken = false;
+    if !alike.is_empty() {
+        is_broken |= stages(cx, &alike, &mut plans).is_none();
     }
+    for stage in others {
+        let index = declared.iter().position(|other| std::ptr::eq(other, stage)).unwrap_or_default();
+        let Some(changed) = overrides::apply(cx, stage, index) else {
+            is_broken = true;
+            continue;
+        };
+        let mut inner = ApiContext {
+            file: cx.file,
+            api: &changed,
+            sources: cx.sources,
+            deployment_id: cx.deployment_id,
+            secrets: cx.secrets,
+            credentials: cx.credentials,
+            upstreams: cx.upstreams,
+            documents: cx.documents,
+            limits: cx.limits,
+            workers: cx.workers,
+            issues: cx.issues,
+        };
+        is_broken |= stages(&mut inner, &[stage], &mut plans).is_none();
+    }
+    if is_broken {
+        return None;
+    }
+    let in_order = declared.iter().map(|stage| Some((Box::from(stage.name.as_str()), plans.remove(&stage.name)?)));
+    let stages: Box<[(Box<str>, StagePlan)]> = in_order.collect::<Option<_>>()?;
     let default_stage = match &api.default_stage {
         Some(wanted) => declared.iter().position(|stage| stage.name == *wanted)?,
         None => 0,
     };
-    Some(ApiSites { stages: stages.into(), default_stage })
+    Some(ApiSites { stages, default_stage })
+}
+
+/// Compiles stages whose routes are the same.
+fn stages(cx: &mut ApiContext<'_>, stages: &[&StageConfig], plans: &mut HashMap<StageName, StagePlan>) -> Option<()> {
+    let scripts = scripts::compile(cx)?;
+    let mut common = route::common(cx, &scripts)?;
+    for stage in stages {
+        let site = site(cx, &scripts, &mut common, stage)?;
+        plans.insert(stage.name.clone(), StagePlan::new(Arc::new(site)));
+    }
+    Some(())
 }
 
 fn default_stages(protocol: Protocol) -> Vec<StageConfig> {
@@ -45,13 +81,18 @@ fn default_stages(protocol: Protocol) -> Vec<StageConfig> {
         Protocol::Http => StageName::DEFAULT,
     };
     let name = StageName::try_from(name.to_owned()).expect("both names are stage names");
-    vec![StageConfig { name, description: None, variables: IndexMap::new(), auto_deploy: None }]
+    vec![StageConfig::named(name)]
 }
 
 fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: &StageConfig) -> Option<SitePlan> {
     let api = cx.api;
     let variables = stage.variables.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
-    let facts = StageFacts { name: stage.name.as_str().into(), variables, deployment_id: Box::default() };
+    let facts = StageFacts {
+        name: stage.name.as_str().into(),
+        variables,
+        deployment_id: cx.deployment_id.into(),
+        ..StageFacts::default()
+    };
     let mut router = Router::new();
     let errors_before = cx.issues.iter().filter(|issue| issue.is_error()).count();
     for (index, config) in api.routes.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Stage 11, log: exactly once for every request, whatever happened to it.
 //!
-//! *Reads* everything. *Writes* one [`AccessRecord`] to whoever listens. *May end with* nothing. *Limits*: no allocation beyond
+//! *Reads* everything. *Writes* one [`AccessRecord`] to whoever listens, and the stage's counters. *May end with* nothing. *Limits*: no allocation beyond
 //! the record; listeners must not block.
 
 use std::time::Duration;
@@ -22,9 +22,13 @@ pub struct AccessRecord<'exchange> {
 
 /// Ends an exchange: reports it to `listen`. Call it once, when the response was sent or given up.
 pub fn finish(exchange: &Exchange, listen: &dyn Fn(&AccessRecord<'_>)) {
+    let duration = exchange.arrived.elapsed();
+    if let (Some(matched), Some(status)) = (&exchange.matched, exchange.outcome.status) {
+        matched.stage.counters.count(status.as_u16(), duration);
+    }
     let record = AccessRecord {
         exchange,
-        duration: exchange.arrived.elapsed(),
+        duration,
         status: exchange.outcome.status.map(|status| status.as_u16()),
         rejection: exchange.outcome.rejection,
     };

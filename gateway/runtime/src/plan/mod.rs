@@ -3,6 +3,7 @@
 //! `compile/` makes them, `pipeline/` reads them. A plan holds no declared text that would have to be parsed per request.
 
 mod call;
+mod canary;
 mod cors;
 mod integration;
 mod mapping;
@@ -18,6 +19,7 @@ use moongate_policy::{Authorize, Guard};
 use regex::Regex;
 
 pub use call::{CallPlan, FaultPlan, MirrorPlan, RetryPlan, Share, Timeouts, is_idempotent};
+pub use canary::{CanaryPlan, StagePlan};
 pub use cors::CorsPlan;
 pub use integration::{
     Changes, FunctionForm, FunctionPlan, FunctionRunner, HttpPlan, IntegrationPlan, MockPlan, ProcessPlan, UriPart,
