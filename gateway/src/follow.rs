@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use moongate_config::issue::codes;
 use moongate_config::{Issue, Project, Sources};
 use moongate_function::local::{Functions, Spec};
-use moongate_lua::Limits;
 use moongate_policy::LocalSecrets;
 use moongate_policy::api_key::Credentials;
 use moongate_runtime::Snapshot;
-use moongate_runtime::compile::Compiler;
+use moongate_runtime::compile::{Compiler, ScriptSettings};
 use notify::{EventKind, RecursiveMode, Watcher};
 
 use crate::compose::Composer;
@@ -75,9 +74,9 @@ impl Loaded {
 
 impl Loader {
     /// A loader for a folder.
-    pub(crate) fn new(root: &Path, workers: usize, limits: Limits, functions: Functions) -> Self {
+    pub(crate) fn new(root: &Path, workers: usize, scripts: ScriptSettings, functions: Functions) -> Self {
         let secrets = Box::new(LocalSecrets::new(root));
-        let compiler = Compiler::new(workers, limits, secrets).with_functions(functions.clone());
+        let compiler = Compiler::new(workers, scripts, secrets).with_functions(functions.clone());
         Self { root: root.to_owned(), may_be_empty: false, compiler, functions, revision: 0 }
     }
 

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use moongate_config::plugin::{PluginAttachment, PluginLimits};
 use moongate_config::{Issue, Sources, decode, source};
 use moongate_lua::Limits as ScriptLimits;
 use moongate_policy::cidr::Cidr;
 use moongate_proxy::{Limits, ResolverOptions, TrustedProxies};
+use moongate_runtime::compile::{ScriptSettings, limits_max};
+use moongate_runtime::outbound::Rules;
 use serde::Deserialize;
 
 /// The file settings stand in, at the project's root.
@@ -137,6 +140,7 @@ struct SettingsFile {
     limits: LimitsFile,
     scripts: ScriptsFile,
     resolver: ResolverFile,
+    plugins: Vec<PluginAttachment>,
     admin: AdminFile,
     control: Option<ControlFile>,
     data_dir: Option<PathBuf>,
@@ -202,6 +206,19 @@ struct ScriptsFile {
     cpu_ms: Option<u32>,
     wall_ms: Option<u32>,
     memory_bytes: Option<u32>,
+    wait_ms: Option<u32>,
+    calls_max: Option<u32>,
+    outbound_bytes_max: Option<u32>,
+    /// What plugins may be given at most.
+    max: PluginLimits,
+    outbound: OutboundFile,
+}
+
+/// Whom scripts may ask.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OutboundFile {
+    allow: Vec<String>,
 }
 
 /// How names of upstreams are resolved.
@@ -305,7 +322,7 @@ pub(crate) struct Settings {
     pub(crate) output: Output,
     pub(crate) drain: Duration,
     pub(crate) limits: Limits,
-    pub(crate) scripts: ScriptLimits,
+    pub(crate) scripts: ScriptSettings,
     pub(crate) resolver: ResolverOptions,
 }
 
@@ -385,7 +402,7 @@ impl Settings {
             output: flags.output,
             drain: file.drain_seconds.map_or(DRAIN, |seconds| Duration::from_secs(seconds.into())),
             limits: limits(&file.limits),
-            scripts: scripts(&file.scripts),
+            scripts: scripts(&file.scripts, file.plugins)?,
             resolver: resolver(file.resolver, root),
         })
     }
@@ -458,13 +475,50 @@ fn resolver(file: ResolverFile, root: &Path) -> ResolverOptions {
     }
 }
 
-fn scripts(file: &ScriptsFile) -> ScriptLimits {
+/// What the settings file says about scripts, for commands that serve nothing.
+///
+/// # Errors
+///
+/// Everything that is wrong with the settings file.
+pub(crate) fn script_settings(sources: &Sources) -> Result<ScriptSettings, Vec<Issue>> {
+    match sources.files.get(FILE) {
+        Some(text) => read_file(text).and_then(|file| scripts(&file.scripts, file.plugins)),
+        None => Ok(ScriptSettings::default()),
+    }
+}
+
+fn scripts(file: &ScriptsFile, plugins: Vec<PluginAttachment>) -> Result<ScriptSettings, Vec<Issue>> {
     let default = ScriptLimits::default();
     let millis = |value: Option<u32>, default| value.map_or(default, |value| Duration::from_millis(value.into()));
-    ScriptLimits {
+    let limits = ScriptLimits {
         cpu: millis(file.cpu_ms, default.cpu),
         wall: millis(file.wall_ms, default.wall),
         memory_bytes: file.memory_bytes.map_or(default.memory_bytes, |bytes| bytes as usize),
+        wait: millis(file.wait_ms, default.wait),
+        calls_max: file.calls_max.unwrap_or(default.calls_max),
+        outbound_bytes_max: file.outbound_bytes_max.map_or(default.outbound_bytes_max, u64::from),
+    };
+    let most = limits_max(&limits);
+    let limits_max = ScriptLimits {
+        cpu: millis(file.max.cpu_ms, most.cpu),
+        wall: millis(file.max.wall_ms, most.wall),
+        wait: millis(file.max.wait_ms, most.wait),
+        calls_max: file.max.calls_max.unwrap_or(most.calls_max),
+        outbound_bytes_max: file.max.outbound_bytes_max.map_or(most.outbound_bytes_max, u64::from),
+        ..most
+    };
+    let mut issues = Vec::new();
+    let mut allow = Vec::new();
+    for (index, text) in file.outbound.allow.iter().enumerate() {
+        match text.parse() {
+            Ok(allowed) => allow.push(allowed),
+            Err(why) => issues.push(Issue::error("E012", FILE, format!("/scripts/outbound/allow/{index}"), why)),
+        }
+    }
+    if issues.is_empty() {
+        Ok(ScriptSettings { limits, limits_max, outbound: Rules { allow }, plugins })
+    } else {
+        Err(issues)
     }
 }
 

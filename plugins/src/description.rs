@@ -17,10 +17,43 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// When it is decided whether the caller may call.
+    Authorize,
+    /// When the integration's body is made.
+    MapRequest,
     /// Before the integration is called.
     Request,
     /// Before the client is answered.
     Response,
+    /// On every piece of the response's body.
+    ResponseChunk,
+    /// When the response was sent.
+    Log,
+}
+
+impl Phase {
+    /// Its name in `plugin.toml` and in handlers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::MapRequest => "map_request",
+            Self::Request => "request",
+            Self::Response => "response",
+            Self::ResponseChunk => "response_chunk",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// What a plugin needs of a message's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BodyUse {
+    /// Nothing: it streams past.
+    #[default]
+    Stream,
+    /// All of it, in memory.
+    Buffer,
 }
 
 /// The file, read and checked.
@@ -32,6 +65,12 @@ pub(crate) struct Description {
     pub(crate) summary: String,
     #[serde(default)]
     pub(crate) phases: Vec<Phase>,
+    /// What it needs of the request's body in phases `authorize` and `request`; `map_request` always has it.
+    #[serde(default)]
+    pub(crate) request_body: BodyUse,
+    /// What it needs of the response's body in phase `response`.
+    #[serde(default)]
+    pub(crate) response_body: BodyUse,
 }
 
 /// What is wrong with a description, and the line (counted from 1) where that is known.
@@ -151,7 +190,7 @@ mod tests {
             ("name = 'b'\nversion = '1.2.3'\nsummary = 'S'\n", None, "the plugin is called `b` but its folder `a`"),
             ("name = 'a'\nversion = '1.2.3'\nsummary = ' '\n", None, "the summary must be one line"),
             ("name = 'a'\nversion = '1.2.3'\nsummary = \"S\\nS\"\n", None, "the summary must be one line"),
-            ("name = 'a'\nversion = '1.2.3'\nsummary = 'S'\nphases = ['log']", Some(4), "unknown variant `log`"),
+            ("name = 'a'\nversion = '1.2.3'\nsummary = 'S'\nphases = ['logs']", Some(4), "unknown variant `logs`"),
             ("name = 'a'\nname = 'a'\n", Some(2), "duplicate key"),
             ("name =", Some(1), ""),
         ];

@@ -10,12 +10,14 @@
 
 mod bundled;
 mod description;
+mod library;
 mod plugin;
 mod settings;
 mod spec;
 
 pub use bundled::bundled_names;
 pub use description::Phase;
+pub use library::{MissingLibrary, modules};
 pub use plugin::{Fault, Plugin, PluginError};
 pub use settings::Problem;
 pub use spec::{Failure, Report, run_specs};

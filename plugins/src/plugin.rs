@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use moongate_lua::Module;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::bundled;
-use crate::description::{Description, Phase, is_name};
+use crate::description::{BodyUse, Description, Phase, is_name};
+use crate::library::{self, MissingLibrary};
 use crate::settings;
 
 /// Largest `plugin.toml`, in bytes.
@@ -30,8 +33,18 @@ pub struct Plugin {
     pub phases: Vec<Phase>,
     /// The JSON Schema of its settings: an object without `$ref`.
     pub schema: Value,
+    /// Whether it needs the request's body in memory.
+    pub buffers_request: bool,
+    /// Whether it needs the response's body in memory.
+    pub buffers_response: bool,
     /// The Lua source.
     pub handler: String,
+    /// Its own libraries: source by file, `lib/x.lua`.
+    pub libraries: BTreeMap<String, String>,
+    /// `plugin.toml` as it is, for the digest.
+    pub(crate) description: String,
+    /// `schema.json` as it is, for the digest.
+    pub(crate) schema_text: String,
     /// Its manual, in Markdown; empty where there is none.
     pub readme: String,
 }
@@ -121,7 +134,41 @@ impl Plugin {
         if !files.range(folder.clone()..).next().is_some_and(|(path, _)| path.starts_with(&folder)) {
             return Ok(None);
         }
-        Self::in_folder(&folder, name, |file| files.get(&format!("{folder}{file}")).map(String::as_str)).map(Some)
+        let libraries = format!("{folder}lib/");
+        let own = files.range(libraries.clone()..).take_while(|(path, _)| path.starts_with(&libraries));
+        let own = own.filter(|(path, _)| path.ends_with(".lua"));
+        let own = own.map(|(path, text)| (path[folder.len()..].to_owned(), text.clone())).collect();
+        let plugin = Self::in_folder(&folder, name, |file| files.get(&format!("{folder}{file}")).map(String::as_str))?;
+        Ok(Some(Self { libraries: own, ..plugin }))
+    }
+
+    /// The digest of everything that makes the plugin what it does: `plugin.toml`, `schema.json`, `handler.lua` and the libraries,
+    /// each with its name and length. Attachments pin it.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        let texts =
+            [("plugin.toml", &self.description), ("schema.json", &self.schema_text), ("handler.lua", &self.handler)];
+        let libraries = self.libraries.iter().map(|(file, text)| (file.as_str(), text));
+        for (file, text) in texts.into_iter().chain(libraries) {
+            hasher.update(format!("{file}\0{}\0", text.len()));
+            hasher.update(text);
+        }
+        let digest = hasher.finalize();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{hex}")
+    }
+
+    /// The libraries it requires: its own, and for those it has not what `find` gives for a file such as `lib/x.lua`.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not there.
+    pub fn modules(&self, find: impl Fn(&str) -> Option<(String, String)>) -> Result<Vec<Module>, MissingLibrary> {
+        let own = |file: &str| {
+            let text = self.libraries.get(file)?;
+            Some((format!("plugins/{}/{file}", self.name), text.clone()))
+        };
+        library::modules(&self.handler, |file| own(file).or_else(|| find(file)))
     }
 
     /// The plugin `name` out of its folder's files; `folder` is what errors put before their names.
@@ -161,7 +208,12 @@ impl Plugin {
             summary: description.summary,
             phases: description.phases,
             schema,
+            buffers_request: description.request_body == BodyUse::Buffer,
+            buffers_response: description.response_body == BodyUse::Buffer,
             handler: texts.handler.to_owned(),
+            libraries: BTreeMap::new(),
+            description: texts.description.to_owned(),
+            schema_text: texts.schema.to_owned(),
             readme: texts.readme.to_owned(),
         })
     }

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Version};
 use moongate_exchange::{Body, Connection, Exchange, Headers, Request, Response, Target};
-use moongate_lua::{Bank, ConfigId, Kind, Limits, Phases, ScriptError, ScriptId, ScriptSet, Tenant};
+use moongate_lua::{Bank, ConfigId, Kind, Limits, ScriptError, ScriptId, ScriptSet, Tenant};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -226,20 +226,18 @@ impl Engine {
     fn load(plugin: &Plugin, settings: &Value) -> Result<Self, ScriptError> {
         let mut set = ScriptSet::new();
         let script = set.add(Kind::Plugin, "handler.lua", &plugin.handler)?;
-        let config = set.add_config(settings, Tenant::default())?;
+        let config = set.add_config(script, settings, Tenant::default(), None)?;
         Ok(Self { bank: Bank::build(&set, 1, Limits::default())?, script, config })
     }
 
     /// What `plugin.toml` says otherwise than the handler about phases, if it says something.
     fn undeclared(&self, declared: &[Phase]) -> Option<String> {
-        let Phases { request, response } = self.bank.phases(self.script);
-        let agree = |phase, is_there| declared.contains(&phase) == is_there;
-        if declared.is_empty() || (agree(Phase::Request, request) && agree(Phase::Response, response)) {
+        let there: Vec<&str> = self.bank.phases(self.script).names().collect();
+        let said: BTreeSet<&str> = declared.iter().map(|phase| phase.name()).collect();
+        if declared.is_empty() || said == there.iter().copied().collect() {
             return None;
         }
-        let names = [("request", request), ("response", response)].into_iter().filter(|(_, is_there)| *is_there);
-        let names: Vec<&str> = names.map(|(name, _)| name).collect();
-        Some(format!("`phases` should say what the handler returns: {}", names.join(", ")))
+        Some(format!("`phases` should say what the handler returns: {}", there.join(", ")))
     }
 
     /// Runs the phases as the pipeline does: an answer of phase `request` ends the exchange.
@@ -250,7 +248,8 @@ impl Engine {
         mut response: Response,
     ) -> Result<Played, ScriptError> {
         let mut vm = self.bank.vm();
-        if let Some(answer) = vm.plugin_request(self.script, self.config, exchange, &mut request)? {
+        if let Some(mut answer) = vm.plugin_request(self.script, self.config, exchange, &mut request)? {
+            vm.plugin_response(self.script, self.config, exchange, &mut answer)?;
             return Ok(Played { request: None, response: answer });
         }
         vm.plugin_response(self.script, self.config, exchange, &mut response)?;

@@ -249,6 +249,39 @@ declare class GateIp
     range: (network: string) -> ({ first: string, last: string }?, string?)
 end
 
+declare class GateHttp
+    --- Asks with GET.
+    get: (url: string, options: ({ [any]: any })?) -> ({ status: number, headers: { [string]: string | { string } }, body: string }?, string?)
+    --- Sends a body with POST: a text as it is, a table as JSON.
+    post: (url: string, body: any, options: ({ [any]: any })?) -> ({ status: number, headers: { [string]: string | { string } }, body: string }?, string?)
+    --- Asks with any method.
+    request: (method: string, url: string, options: ({ [any]: any })?) -> ({ status: number, headers: { [string]: string | { string } }, body: string }?, string?)
+end
+
+declare class GateStore
+    --- The text kept under a key; numbers are written out.
+    get: (key: string) -> string?
+    --- Keeps a text under a key.
+    set: (key: string, value: string, ttl_seconds: number) -> ()
+    --- Keeps a text under a key unless there is one, and says whether it did. Of several at once one does.
+    add: (key: string, value: string, ttl_seconds: number) -> boolean
+    --- Adds to a number and gives it as it is then. One that is not there is 0, and is kept for the time given; one that is there keeps its time.
+    incr: (key: string, by: number, ttl_seconds: number) -> number
+    --- Gives what is kept under a key another time, and says whether there was something.
+    expire: (key: string, ttl_seconds: number) -> boolean
+    --- Removes what is kept under a key, and says whether there was something.
+    delete: (key: string) -> boolean
+end
+
+declare class GateCache
+    --- The text kept under a key, if it still is.
+    get: (key: string) -> string?
+    --- Keeps a text under a key for some time at most. Texts of more than 1 MiB are refused.
+    set: (key: string, value: string, ttl_seconds: number) -> ()
+    --- Forgets what is kept under a key.
+    delete: (key: string) -> ()
+end
+
 declare class Gate
     request: Request
     response: Response
@@ -270,10 +303,15 @@ declare class Gate
     uuid: GateUuid
     regex: GateRegex
     ip: GateIp
+    http: GateHttp
+    store: GateStore
+    cache: GateCache
     --- The value of a secret. Plugins name it as their settings do (`env:NAME`, `file:PATH` in a setting that the schema marks `"format": "secret"`); other scripts by its name in the API's `secrets`. The value comes from the gateway, never from the configuration.
     secret: (reference: string) -> string
     --- Adds to a counter that the gateway's metrics show as `gateway_script_meter_total`, labelled with the API, the plugin and this name.
     meter: (name: string, amount: number?) -> ()
+    --- Calls several functions at once: while one waits, the others go on. Gives a table with the first result of each under its key, when all have ended.
+    parallel: (functions: { [any]: any }) -> { [any]: any }
 end
 
 declare gate: Gate

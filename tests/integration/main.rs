@@ -27,6 +27,7 @@ mod huge_specs;
 mod lua;
 mod management;
 mod petstore;
+mod plugins;
 mod protocols;
 mod proxying;
 mod readme;

@@ -79,6 +79,23 @@ impl Gateway {
         Http2Client::plain(self.api)
     }
 
+    /// What the binary under test prints when it is run in the project's folder.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    #[track_caller]
+    pub fn moongate(&self, arguments: &[&str]) -> String {
+        let command = std::process::Command::new(crate::binary::moongate())
+            .args(arguments)
+            .current_dir(self.project.path())
+            .output()
+            .expect("the binary can be run");
+        let text = format!("{}{}", String::from_utf8_lossy(&command.stdout), String::from_utf8_lossy(&command.stderr));
+        assert!(command.status.success(), "moongate {arguments:?}: {text}");
+        text
+    }
+
     /// `GET` of an API's URL, path and query.
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::StageName;
+use crate::plugin::PluginAttachment;
 
 /// One stage of an API.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,9 @@ pub struct StageConfig {
     /// always deployed whole; the management API keeps to it. Default: true for `$default`, else false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_deploy: Option<bool>,
+    /// Plugins that run on every route on this stage, after the API's own and before the routes'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginAttachment>,
     /// Routes that differ on this stage: what changes, by the route's `match`, as a JSON Merge Patch (RFC 7396) of the route.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub routes: IndexMap<String, serde_json::Value>,
@@ -30,7 +34,14 @@ pub struct StageConfig {
 impl StageConfig {
     /// A stage with nothing but its name.
     pub fn named(name: StageName) -> Self {
-        Self { name, description: None, variables: IndexMap::new(), auto_deploy: None, routes: IndexMap::new() }
+        Self {
+            name,
+            description: None,
+            variables: IndexMap::new(),
+            auto_deploy: None,
+            routes: IndexMap::new(),
+            plugins: Vec::new(),
+        }
     }
 
     /// Whether every change of the API is deployed here by itself.

@@ -13,7 +13,7 @@ const MAPPED_PREFIX_BITS: u8 = 96;
 ///
 /// IPv4 and IPv6 are apart: `::/0` is every IPv6 address and no IPv4 one. IPv4 addresses in IPv6 clothing, which sockets
 /// that listen on both show, count as IPv4 in networks and in addresses alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
     address: IpAddr,
     prefix_bits: u8,

@@ -57,8 +57,16 @@ pub struct Exchange {
     pub script_log: Vec<String>,
     /// How the integration went.
     pub integration: IntegrationFacts,
+    /// What is to be done when the response was sent.
+    pub at_end: Option<Arc<dyn AtEnd>>,
     /// How it all ended.
     pub outcome: Outcome,
+}
+
+/// Something to do when the response was sent or given up. It must not block.
+pub trait AtEnd: Send + Sync + std::fmt::Debug {
+    /// Does it.
+    fn run(&self, exchange: &mut Exchange);
 }
 
 /// The route and stage a request belongs to.
@@ -162,6 +170,7 @@ impl Exchange {
             overrides: None,
             script_log: Vec::new(),
             integration: IntegrationFacts::default(),
+            at_end: None,
             outcome: Outcome::default(),
         }
     }

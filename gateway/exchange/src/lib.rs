@@ -35,7 +35,7 @@ pub use cidr::Cidr;
 pub use client::ForwardedClient;
 pub use connection::Connection;
 pub use counters::Counters;
-pub use exchange::{Exchange, IntegrationFacts, Matched, Outcome, PathParameters, RouteFacts, StageFacts};
+pub use exchange::{AtEnd, Exchange, IntegrationFacts, Matched, Outcome, PathParameters, RouteFacts, StageFacts};
 pub use exit::{Exit, Kind, Problem, Rejection};
 pub use headers::Headers;
 pub use id::RequestId;

@@ -64,15 +64,16 @@ struct Scripts {
 fn main() {
     let mut set = ScriptSet::new();
     let mut add = |kind, name: &str, source: &str| set.add(kind, name, source).expect("compiles");
+    let plugin = add(Kind::Plugin, "two headers", &format!("{TOKENS}{TWO_HEADERS}"));
     let scripts = Scripts {
         empty: add(Kind::Template, "empty", ""),
         allow: add(Kind::Authorizer, "allow", "return function() return true end"),
-        plugin: add(Kind::Plugin, "two headers", &format!("{TOKENS}{TWO_HEADERS}")),
+        plugin,
         authorizer: add(Kind::Authorizer, "authorizer", &format!("{TOKENS}{AUTHORIZER}")),
         variables: add(Kind::Template, "variables", "local a, b = context.stage, context.identity.sourceIp"),
         decode: add(Kind::Template, "decode", DECODE),
         lazy: add(Kind::Template, "lazy", LAZY),
-        config: set.add_config(&json!({}), Tenant::default()).expect("fits"),
+        config: set.add_config(plugin, &json!({}), Tenant::default(), None).expect("fits"),
     };
     let bank = Bank::build(&set, 1, Limits::default()).expect("builds");
     let body = Bytes::from(body());

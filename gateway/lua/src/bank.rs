@@ -33,6 +33,7 @@ pub fn set_worker(index: usize) {
 pub struct Bank {
     slots: Box<[Mutex<SendVm>]>,
     phases: Box<[Phases]>,
+    waits: Box<[bool]>,
 }
 
 /// The machine of this thread, for as long as the guard lives.
@@ -98,18 +99,34 @@ impl Bank {
         for _ in 1..workers {
             slots.push(Mutex::new(SendVm(Vm::build(&set, limits, services.clone())?)));
         }
-        Ok(Self { slots: slots.into(), phases })
+        let waits = set.scripts.iter().map(|script| script.waits).collect();
+        Ok(Self { slots: slots.into(), phases, waits })
     }
 
     /// The machine of this thread. Waits while another thread uses it, which happens only to threads that are no workers.
     pub fn vm(&self) -> VmGuard<'_> {
-        let mut guard = self.slots[WORKER.get() % self.slots.len()].lock();
+        self.slot(self.own_slot())
+    }
+
+    /// The machine with that number: a run that waited goes on where it began, whatever thread that is on.
+    pub(crate) fn slot(&self, index: usize) -> VmGuard<'_> {
+        let mut guard = self.slots[index].lock();
         if guard.0.is_worn()
             && let Err(error) = guard.0.renew()
         {
             tracing::warn!(%error, "a script machine cannot be made anew, keeping the worn one");
         }
         VmGuard { vm: guard, thread: PhantomData }
+    }
+
+    /// Whether a script may wait. Only those are run as coroutines.
+    pub(crate) fn waits(&self, id: ScriptId) -> bool {
+        self.waits.get(id.index()).copied().unwrap_or(false)
+    }
+
+    /// The number of this thread's machine.
+    pub(crate) fn own_slot(&self) -> usize {
+        WORKER.get() % self.slots.len()
     }
 
     /// Which phases a plugin has; none for other scripts.

@@ -12,6 +12,15 @@ const WALL: Duration = Duration::from_millis(500);
 /// Memory of one run. Not larger, because what Luau does to one long string cannot be interrupted.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 
+/// How long one run may wait for others, all in all. As long as a client of an API waits for anything but a download.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Requests of one run: enough to ask a few services about a caller, far too few to be a tool against anyone.
+const CALLS_MAX: u32 = 16;
+
+/// Bytes that the requests and answers of one run may have, all in all.
+const OUTBOUND_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// What one run of a script may use. A run that passes any of these ends with an error that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -22,11 +31,24 @@ pub struct Limits {
     /// Memory in bytes, beyond what the machine holds when all scripts are loaded. What scripts leave behind on purpose, in
     /// variables outside their functions, counts too.
     pub memory_bytes: usize,
+    /// Time that the run may wait for stores and services, all in all, beside what it takes itself.
+    pub wait: Duration,
+    /// Requests it may send.
+    pub calls_max: u32,
+    /// Bytes that the bodies of its requests and their answers may have, all in all.
+    pub outbound_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cpu: CPU, wall: WALL, memory_bytes: MEMORY_BYTES }
+        Self {
+            cpu: CPU,
+            wall: WALL,
+            memory_bytes: MEMORY_BYTES,
+            wait: WAIT,
+            calls_max: CALLS_MAX,
+            outbound_bytes_max: OUTBOUND_BYTES_MAX,
+        }
     }
 }
 
@@ -69,8 +91,11 @@ mod tests {
 
     #[test]
     fn a_run_is_over_budget_from_its_last_nanosecond_on_and_cpu_time_is_named_first() {
-        let budget =
-            Usage::budget(&Limits { cpu: Duration::from_nanos(10), wall: Duration::from_nanos(20), memory_bytes: 0 });
+        let budget = Usage::budget(&Limits {
+            cpu: Duration::from_nanos(10),
+            wall: Duration::from_nanos(20),
+            ..Limits::default()
+        });
         let cases = [
             ((0, 0), None),
             ((9, 19), None),
@@ -89,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_budget_of_for_ever_does_not_overflow() {
-        let limits = Limits { cpu: Duration::MAX, wall: Duration::MAX, memory_bytes: 0 };
+        let limits = Limits { cpu: Duration::MAX, wall: Duration::MAX, ..Limits::default() };
         assert_eq!(Usage { cpu_ns: 1, wall_ns: 1 }.overrun(Usage::budget(&limits)), None);
     }
 }

@@ -20,6 +20,9 @@ pub(crate) struct Subject<'subject> {
     pub(crate) event: &'subject [u8],
     /// The attachment it is for, whose secrets and data are used.
     pub(crate) config: Option<ConfigId>,
+    /// The piece of a body that is streaming, and whether it is the last one.
+    pub(crate) chunk: &'subject [u8],
+    pub(crate) is_last: bool,
 }
 
 /// How a call came out, besides its result.
@@ -40,11 +43,40 @@ pub(crate) enum Failure {
 
 impl<'subject> Subject<'subject> {
     pub(crate) fn new(phase: Phase, exchange: &'subject mut Exchange) -> Self {
-        Self { phase, exchange: Some(exchange), message: Message::None, body: None, event: b"null", config: None }
+        Self { phase, exchange: Some(exchange), ..Self::load(b"null") }
+    }
+
+    /// The same subject, for as long as one leg of the run takes.
+    pub(crate) fn reborrow(&mut self) -> Subject<'_> {
+        let message = match &mut self.message {
+            Message::None => Message::None,
+            Message::Request(request) => Message::Request(request),
+            Message::Response(response) => Message::Response(response),
+            Message::ResponseHead(response) => Message::ResponseHead(response),
+        };
+        Subject {
+            phase: self.phase,
+            exchange: self.exchange.as_deref_mut(),
+            message,
+            body: self.body,
+            event: self.event,
+            config: self.config,
+            chunk: self.chunk,
+            is_last: self.is_last,
+        }
     }
 
     pub(crate) fn load(event: &'subject [u8]) -> Self {
-        Self { phase: Phase::Load, exchange: None, message: Message::None, body: None, event, config: None }
+        Self {
+            phase: Phase::Load,
+            exchange: None,
+            message: Message::None,
+            body: None,
+            event,
+            config: None,
+            chunk: b"",
+            is_last: false,
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     WallBudget,
     /// The run used up its memory.
     MemoryBudget,
+    /// Too many runs wait already.
+    Busy,
     /// The script asked for a part of the body, or an event was to be given to it, and the text is no JSON.
     BodyNotJson,
     /// What the script returned cannot be used.

@@ -10,6 +10,7 @@ use mlua::ffi;
 use mlua::{IntoLua, Lua, lua_State};
 
 use crate::budget::Usage;
+use crate::coroutine;
 use crate::host;
 use crate::run::{self, Run};
 use crate::stack::{Stack, Value};
@@ -20,6 +21,11 @@ use crate::watchdog::{self, Lane, Visit};
 pub(crate) struct Reference(c_int);
 
 impl Reference {
+    /// What was put into this place of the registry by `lua_ref`.
+    pub(crate) fn at(place: c_int) -> Self {
+        Self(place)
+    }
+
     pub(crate) fn place(self) -> c_int {
         self.0
     }
@@ -31,6 +37,10 @@ pub(crate) enum Argument {
     Value(Reference),
     /// The value of the run's event.
     Event,
+    /// The piece of a body that the run is about.
+    Chunk,
+    /// Whether it is the last one.
+    IsLast,
 }
 
 /// A machine.
@@ -40,6 +50,8 @@ pub(crate) struct Machine {
     callbacks: *mut ffi::lua_Callbacks,
     error_handler: Reference,
     event: Reference,
+    chunk: Reference,
+    spawner: Reference,
     list_metatable: Reference,
     list_metatable_address: *const c_void,
 }
@@ -71,12 +83,16 @@ impl Machine {
         let list_metatable = reference(&lua, list_metatable)?;
         let error_handler = reference(&lua, host::raw::error_handler(&lua)?)?;
         let event = reference(&lua, host::raw::event(&lua)?)?;
+        let chunk = reference(&lua, host::raw::c_function(&lua, "chunk", host::build::push_chunk, ())?)?;
+        let spawner = reference(&lua, coroutine::spawner(&lua)?)?;
         Ok(Self {
             lua,
             state: state.get(),
             callbacks: callbacks.get(),
             error_handler,
             event,
+            chunk,
+            spawner,
             list_metatable,
             list_metatable_address,
         })
@@ -94,6 +110,26 @@ impl Machine {
     /// Keeps a value for as long as the machine lives.
     pub(crate) fn keep(&self, value: impl IntoLua) -> mlua::Result<Reference> {
         reference(&self.lua, value)
+    }
+
+    /// A kept value.
+    pub(crate) fn value(&self, reference: Reference) -> mlua::Result<mlua::Value> {
+        // SAFETY: called protected, and leaves one value on the stack.
+        unsafe {
+            self.lua.exec_raw((), |state| {
+                ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, reference.place());
+            })
+        }
+    }
+
+    /// The main state.
+    pub(crate) fn state(&self) -> *mut lua_State {
+        self.state
+    }
+
+    /// The function that makes coroutines.
+    pub(crate) fn spawner(&self) -> Reference {
+        self.spawner
     }
 
     /// The function that returns the value of the run's event.
@@ -166,8 +202,13 @@ impl Machine {
                     Argument::Value(reference) => {
                         ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, reference.place());
                     }
-                    Argument::Event => {
-                        ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, self.event.place());
+                    Argument::IsLast => {
+                        let is_last = run::with(|run| run.is_last).unwrap_or(false);
+                        ffi::lua_pushboolean(state, is_last.into());
+                    }
+                    Argument::Event | Argument::Chunk => {
+                        let maker = if matches!(argument, Argument::Event) { self.event } else { self.chunk };
+                        ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, maker.place());
                         let status = ffi::lua_pcall(state, 0, 1, handler);
                         if status != ffi::LUA_OK {
                             return status;

@@ -13,8 +13,11 @@ use bytes::Bytes;
 use moongate_exchange::{Exchange, Request, Response};
 use moongate_vtl::java::Patterns;
 
+use crate::budget::Limits;
 use crate::json::Stop;
 use crate::json::lazy::Index;
+use crate::machine::Reference;
+use crate::operation::{Operation, Reply};
 use crate::services::{Services, Tenant};
 use crate::watchdog::Ticket;
 
@@ -87,7 +90,16 @@ pub(crate) enum Message<'run> {
     /// The response, which plugins may change.
     Response(&'run mut Response),
     /// The integration response, which templates may read.
-    ResponseHead(&'run Response),
+    ResponseHead(&'run mut Response),
+}
+
+/// What a run has asked of others so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// Requests.
+    pub(crate) calls: u32,
+    /// Bytes of their bodies, both ways.
+    pub(crate) bytes: u64,
 }
 
 /// What the run works on.
@@ -100,6 +112,9 @@ pub(crate) struct Run<'run> {
     pub(crate) body: Option<&'run Bytes>,
     /// The event of a function.
     pub(crate) event: &'run [u8],
+    /// The piece of a body that is streaming, and whether it is the last one.
+    pub(crate) chunk: &'run [u8],
+    pub(crate) is_last: bool,
     /// The answer that `response.exit` gave.
     pub(crate) exit: Option<Box<Response>>,
     /// The line on which an error was raised that does not name one itself.
@@ -111,6 +126,18 @@ pub(crate) struct Run<'run> {
     pub(crate) services: &'run Services,
     /// Whose store, cache, meters and secrets the run uses.
     pub(crate) tenant: &'run Tenant,
+    /// The coroutine that may wait; null in runs that may not.
+    pub(crate) thread: *mut mlua::lua_State,
+    /// Whether it is one of `gate.parallel`.
+    pub(crate) is_child: bool,
+    /// What it waits for when it is left.
+    pub(crate) pending: Option<Operation>,
+    /// What it is told when it goes on.
+    pub(crate) reply: Option<Reply>,
+    /// The coroutines that `gate.parallel` made.
+    pub(crate) children: Vec<Reference>,
+    pub(crate) spent: Spent,
+    pub(crate) limits: Limits,
     pub(crate) lua: &'run mlua::Lua,
     pub(crate) ticket: Ticket<'run>,
     /// Address of the metatable that marks tables as lists.

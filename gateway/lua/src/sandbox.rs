@@ -126,11 +126,14 @@ impl Sandbox {
         Ok(Self { lua, names })
     }
 
-    /// Makes the environment of a script. Until it is frozen, global variables can be made in it.
-    pub(crate) fn environment(&self) -> mlua::Result<Environment> {
+    /// Makes the environment of a script, with `require` where it has libraries. Until it is frozen, global variables can be made in it.
+    pub(crate) fn environment(&self, require: Option<&Function>) -> mlua::Result<Environment> {
         let (table, metatable, store) = (self.lua.create_table()?, self.lua.create_table()?, self.lua.create_table()?);
         for (name, value) in &self.names {
             table.raw_set(*name, value)?;
+        }
+        if let Some(require) = require {
+            table.raw_set("require", require)?;
         }
         metatable.raw_set("__index", &store)?;
         metatable.raw_set("__newindex", &store)?;

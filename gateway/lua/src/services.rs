@@ -10,6 +10,9 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
+use crate::cache::Caches;
+use crate::store::{MemoryStore, Store};
+
 /// Most meters of one tenant: names come from scripts, and every one is kept.
 const METERS_PER_TENANT_MAX: usize = 64;
 
@@ -37,11 +40,21 @@ pub struct Services {
     pub random: Arc<dyn Random>,
     /// What `gate.meter` counts into.
     pub meters: Arc<Meters>,
+    /// Where `gate.store` keeps what it is given.
+    pub store: Arc<dyn Store>,
+    /// Where `gate.cache` does.
+    pub caches: Arc<Caches>,
 }
 
 impl Default for Services {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), meters: Arc::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            meters: Arc::default(),
+            store: Arc::new(MemoryStore::default()),
+            caches: Arc::default(),
+        }
     }
 }
 

@@ -96,6 +96,12 @@ impl<'call> Stack<'call> {
         }
     }
 
+    /// Whether this is the stack of that coroutine, and it can be left from here.
+    pub(crate) fn can_yield(self, coroutine: *mut lua_State) -> bool {
+        // SAFETY: `new` demands a live state; asking changes nothing.
+        std::ptr::eq(self.state, coroutine) && unsafe { ffi::lua_isyieldable(self.state) } != 0
+    }
+
     /// The number of values: arguments, as long as nothing else was put on top.
     pub(crate) fn len(self) -> c_int {
         // SAFETY: `new` demands a live state.

@@ -14,12 +14,16 @@ use crate::host::build::BODY_NOT_JSON;
 use crate::json::encode;
 use crate::load::{Loaded, Loader};
 use crate::machine::{Argument, Ended, Machine, Reference};
-use crate::run::{Buffers, Message, Phase, Run};
+use crate::run::{Buffers, Message, Phase, Run, Spent};
 use crate::sandbox::Sandbox;
 use crate::script::{ConfigId, Kind, ScriptId, ScriptSet};
 use crate::services::Services;
 use crate::stack::Value;
+use crate::wait::WAITING_MAX;
 use crate::watchdog;
+
+/// What a run that waits may keep without being counted against those that run, in bytes.
+const WAITING_BYTES: usize = 64 * 1024;
 
 /// What a mapping template made of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,29 +37,57 @@ pub struct Mapped {
 /// Which phases a plugin takes part in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phases {
+    /// Deciding about the caller.
+    pub authorize: bool,
+    /// Making the upstream's body.
+    pub map_request: bool,
     /// Before the request goes to the upstream.
     pub request: bool,
     /// Before the response goes to the client.
     pub response: bool,
+    /// On every piece of the response's body.
+    pub response_chunk: bool,
+    /// When the response was sent.
+    pub log: bool,
+}
+
+impl Phases {
+    /// The names of those it takes part in, in the order in which they run.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("authorize", self.authorize),
+            ("map_request", self.map_request),
+            ("request", self.request),
+            ("response", self.response),
+            ("response_chunk", self.response_chunk),
+            ("log", self.log),
+        ];
+        all.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name)
+    }
 }
 
 /// A machine with the scripts of a set. Used through [`VmGuard`](crate::VmGuard).
 pub struct Vm {
     machine: Machine,
     scripts: Vec<Loaded>,
-    configs: Vec<Reference>,
+    /// What plugins are called with: settings, and what `init` made of them.
+    configs: Vec<Vec<Argument>>,
     /// The globals `request` and `context`, which authorizers and functions are also given.
     request: Reference,
     context: Reference,
     buffers: Buffers,
     limits: Limits,
     budget: Usage,
+    /// Those of the run that began last.
+    current: Limits,
     set: Arc<ScriptSet>,
     services: Services,
     /// What the machine holds when all scripts are loaded, in bytes.
     base_bytes: usize,
     /// Memory did not come back: the machine has to be made anew.
     is_worn: bool,
+    /// How many runs wait in it.
+    waiting: usize,
 }
 
 impl Vm {
@@ -79,10 +111,12 @@ impl Vm {
             buffers: Buffers::default(),
             limits,
             budget: Usage::budget(&limits),
+            current: limits,
             set: Arc::clone(set),
             services,
             base_bytes: 0,
             is_worn: false,
+            waiting: 0,
             machine,
         };
         vm.settle().map_err(no_machine)?;
@@ -110,8 +144,8 @@ impl Vm {
             loader.vm.scripts.push(loaded);
         }
         for config in &set.configs {
-            let table = loader.config(&config.json)?;
-            loader.vm.configs.push(table);
+            let arguments = loader.config(config)?;
+            loader.vm.configs.push(arguments);
         }
         Ok(())
     }
@@ -157,7 +191,7 @@ impl Vm {
         &mut self,
         id: ScriptId,
         exchange: &mut Exchange,
-        response: &Response,
+        response: &mut Response,
         body: &Bytes,
     ) -> Result<Mapped, ScriptError> {
         let message = Message::ResponseHead(response);
@@ -205,11 +239,11 @@ impl Vm {
         exchange: &mut Exchange,
         request: &mut Request,
     ) -> Result<Option<Response>, ScriptError> {
-        let Some(Loaded::Plugin { request: function, .. }) = self.scripts.get(id.index()) else {
+        let Some(Loaded::Plugin(functions)) = self.scripts.get(id.index()) else {
             return Err(self.misused(id, Kind::Plugin));
         };
-        let Some(function) = *function else { return Ok(None) };
-        let arguments = [Argument::Value(self.config(id, config)?)];
+        let Some(function) = functions.of(Phase::Request) else { return Ok(None) };
+        let arguments = self.settings(id, config)?;
         let message = Message::Request(request);
         let subject = Subject { message, config: Some(config), ..Subject::new(Phase::Request, exchange) };
         let ((), exit) = self.run(id, function, &arguments, subject, |_, _| Ok(()))?;
@@ -228,11 +262,11 @@ impl Vm {
         exchange: &mut Exchange,
         response: &mut Response,
     ) -> Result<(), ScriptError> {
-        let Some(Loaded::Plugin { response: function, .. }) = self.scripts.get(id.index()) else {
+        let Some(Loaded::Plugin(functions)) = self.scripts.get(id.index()) else {
             return Err(self.misused(id, Kind::Plugin));
         };
-        let Some(function) = *function else { return Ok(()) };
-        let arguments = [Argument::Value(self.config(id, config)?)];
+        let Some(function) = functions.of(Phase::Response) else { return Ok(()) };
+        let arguments = self.settings(id, config)?;
         let message = Message::Response(response);
         let subject = Subject { message, config: Some(config), ..Subject::new(Phase::Response, exchange) };
         self.run(id, function, &arguments, subject, |_, _| Ok(())).map(|((), _)| ())
@@ -241,7 +275,17 @@ impl Vm {
     /// Which phases each script has: none, unless it is a plugin.
     pub(crate) fn all_phases(&self) -> Box<[Phases]> {
         let phases = self.scripts.iter().map(|script| match script {
-            Loaded::Plugin { request, response } => Phases { request: request.is_some(), response: response.is_some() },
+            Loaded::Plugin(functions) => {
+                let has = |phase| functions.of(phase).is_some();
+                Phases {
+                    authorize: has(Phase::Authorize),
+                    map_request: has(Phase::MapRequest),
+                    request: has(Phase::Request),
+                    response: has(Phase::Response),
+                    response_chunk: has(Phase::ResponseChunk),
+                    log: has(Phase::Log),
+                }
+            }
             _ => Phases::default(),
         });
         phases.collect()
@@ -257,9 +301,44 @@ impl Vm {
         self.base_bytes
     }
 
-    /// Whether memory did not come back after a run.
+    /// Whether the machine has to be made anew, and nobody waits in it who would be lost.
     pub(crate) fn is_worn(&self) -> bool {
-        self.is_worn
+        self.is_worn && self.waiting == 0
+    }
+
+    /// Makes room for a run that waits, if there is any.
+    pub(crate) fn starts_waiting(&mut self) -> bool {
+        let has_room = self.waiting < WAITING_MAX;
+        if has_room {
+            self.waiting += 1;
+            self.restore_memory_limit();
+        }
+        has_room
+    }
+
+    /// A run that waited is over.
+    pub(crate) fn stops_waiting(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.restore_memory_limit();
+    }
+
+    /// What a run about that subject may use.
+    pub(crate) fn limits_of(&self, subject: &Subject<'_>) -> Limits {
+        let attached = subject.config.and_then(|config| self.set.configs.get(config.index()));
+        attached.and_then(|config| config.limits).unwrap_or(self.limits)
+    }
+
+    /// The same, as the watchdog wants it.
+    pub(crate) fn budget_of(&self, subject: &Subject<'_>) -> Usage {
+        match subject.config {
+            None => self.budget,
+            Some(_) => Usage::budget(&self.limits_of(subject)),
+        }
+    }
+
+    /// What the machine may hold before any run: what it held when all scripts were loaded, and what waiting runs keep.
+    fn floor_bytes(&self) -> usize {
+        self.base_bytes.saturating_add(self.waiting * WAITING_BYTES)
     }
 
     /// Makes the machine anew. On failure it stays as it is: worn, but working.
@@ -273,24 +352,35 @@ impl Vm {
         self.is_worn = true;
     }
 
-    fn config(&self, id: ScriptId, config: ConfigId) -> Result<Reference, ScriptError> {
-        let table = self.configs.get(config.index()).copied();
-        table.ok_or_else(|| ScriptError::new(ErrorKind::Internal, self.name(id), "there is no such configuration"))
+    /// What an attachment's phases are called with.
+    pub(crate) fn settings(&self, id: ScriptId, config: ConfigId) -> Result<Vec<Argument>, ScriptError> {
+        let arguments = self.configs.get(config.index()).cloned();
+        arguments.ok_or_else(|| ScriptError::new(ErrorKind::Internal, self.name(id), "there is no such configuration"))
     }
 
-    fn name(&self, id: ScriptId) -> &str {
+    /// A script in the machine.
+    pub(crate) fn loaded(&self, id: ScriptId) -> Option<&Loaded> {
+        self.scripts.get(id.index())
+    }
+
+    /// What authorizers are called with.
+    pub(crate) fn request_and_context(&self) -> Vec<Argument> {
+        vec![Argument::Value(self.request), Argument::Value(self.context)]
+    }
+
+    pub(crate) fn name(&self, id: ScriptId) -> &str {
         self.set.scripts.get(id.index()).map_or("", |script| &script.name)
     }
 
     #[cold]
-    fn misused(&self, id: ScriptId, wanted: Kind) -> ScriptError {
+    pub(crate) fn misused(&self, id: ScriptId, wanted: Kind) -> ScriptError {
         let is = self.set.scripts.get(id.index()).map_or("not in this set", |script| script.kind.name());
         let message = format!("the script is {is} and cannot be used as {}", wanted.name());
         ScriptError::new(ErrorKind::Internal, self.name(id), message)
     }
 
     /// Runs a function of a script, and makes an error of whatever goes wrong.
-    fn run<R>(
+    pub(crate) fn run<R>(
         &mut self,
         id: ScriptId,
         function: Reference,
@@ -318,29 +408,9 @@ impl Vm {
         subject: Subject<'_>,
         read: impl FnOnce(&mut Run<'_>, Value<'_>) -> Result<R, String>,
     ) -> Outcome<R> {
-        let (list_metatable, list_metatable_ref) = self.machine.list_metatable();
-        let attached = subject.config.and_then(|config| self.set.configs.get(config.index()));
-        let tenant = attached.map_or(&self.set.tenant, |config| &config.tenant);
-        watchdog::with_lane(|lane| {
-            let visit = self.machine.enter(lane, self.budget);
-            let mut run = Run {
-                phase: subject.phase,
-                exchange: subject.exchange,
-                message: subject.message,
-                body: subject.body,
-                event: subject.event,
-                exit: None,
-                fault_line: None,
-                is_body_faulty: false,
-                buffers: &mut self.buffers,
-                services: &self.services,
-                tenant,
-                lua: self.machine.lua(),
-                ticket: visit.ticket(),
-                list_metatable,
-                list_metatable_ref,
-            };
-            let result = self.machine.call(function, arguments, &mut run, |run, ended| match ended {
+        let budget = self.budget_of(&subject);
+        let ((result, exit, line), overrun) = self.within(subject, budget, |machine, run| {
+            let result = machine.call(function, arguments, run, |run, ended| match ended {
                 Ended::Returned(value) => read(run, value).map_err(Failure::BadResult),
                 Ended::Raised(error, is_out_of_memory) => Err(Failure::Raised {
                     text: error_text(error),
@@ -348,8 +418,54 @@ impl Vm {
                     is_body_faulty: run.is_body_faulty,
                 }),
             });
-            let (exit, line) = (run.exit.take(), run.fault_line);
-            Outcome { result, exit, line, overrun: visit.leave() }
+            (result, run.exit.take(), run.fault_line)
+        });
+        Outcome { result, exit, line, overrun }
+    }
+
+    /// Makes a run, calls `work` in it under a budget, and says whether it was condemned.
+    #[inline]
+    pub(crate) fn within<R>(
+        &mut self,
+        subject: Subject<'_>,
+        budget: Usage,
+        work: impl FnOnce(&Machine, &mut Run<'_>) -> R,
+    ) -> (R, Option<Overrun>) {
+        let (list_metatable, list_metatable_ref) = self.machine.list_metatable();
+        let attached = subject.config.and_then(|config| self.set.configs.get(config.index()));
+        let tenant = attached.map_or(&self.set.tenant, |config| &config.tenant);
+        self.current = attached.and_then(|config| config.limits).unwrap_or(self.limits);
+        watchdog::with_lane(|lane| {
+            let visit = self.machine.enter(lane, budget);
+            let mut run = Run {
+                phase: subject.phase,
+                exchange: subject.exchange,
+                message: subject.message,
+                body: subject.body,
+                event: subject.event,
+                chunk: subject.chunk,
+                is_last: subject.is_last,
+                exit: None,
+                fault_line: None,
+                is_body_faulty: false,
+                buffers: &mut self.buffers,
+                services: &self.services,
+                tenant,
+                thread: std::ptr::null_mut(),
+                is_child: false,
+                pending: None,
+                reply: None,
+                children: Vec::new(),
+                spent: Spent::default(),
+                limits: self.current,
+                lua: self.machine.lua(),
+                ticket: visit.ticket(),
+                list_metatable,
+                list_metatable_ref,
+            };
+            let result = work(&self.machine, &mut run);
+            drop(run);
+            (result, visit.leave())
         })
     }
 
@@ -358,11 +474,11 @@ impl Vm {
     pub(crate) fn fail<R>(&mut self, name: &str, outcome: Outcome<R>) -> ScriptError {
         let error = match (outcome.overrun, outcome.result) {
             (Some(Overrun::Cpu), _) => {
-                let message = format!("the run used up its CPU budget of {} ms", self.limits.cpu.as_millis());
+                let message = format!("the run used up its CPU budget of {} ms", self.current.cpu.as_millis());
                 ScriptError::new(ErrorKind::CpuBudget, name, message)
             }
             (Some(Overrun::Wall), _) => {
-                let message = format!("the run used up its wall-clock budget of {} ms", self.limits.wall.as_millis());
+                let message = format!("the run used up its wall-clock budget of {} ms", self.current.wall.as_millis());
                 ScriptError::new(ErrorKind::WallBudget, name, message)
             }
             (None, Err(Failure::BadResult(why))) => ScriptError::new(ErrorKind::BadResult, name, why),
@@ -387,8 +503,8 @@ impl Vm {
     }
 
     /// Frees memory when a run left much of it, so that the next one has its full budget.
-    fn tidy(&mut self) {
-        if self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4 {
+    pub(crate) fn tidy(&mut self) {
+        if self.used_bytes() > self.floor_bytes() + self.limits.memory_bytes / 4 {
             self.recover();
         }
         self.buffers.reset();
@@ -398,12 +514,12 @@ impl Vm {
     fn recover(&mut self) {
         self.restore_memory_limit();
         let collected = self.machine.lua().gc_collect();
-        self.is_worn = collected.is_err() || self.used_bytes() > self.base_bytes + self.limits.memory_bytes / 4;
+        self.is_worn = collected.is_err() || self.used_bytes() > self.floor_bytes() + self.limits.memory_bytes / 4;
         self.buffers.reset();
     }
 
     fn restore_memory_limit(&self) {
-        let limit = self.base_bytes.saturating_add(self.limits.memory_bytes);
+        let limit = self.floor_bytes().saturating_add(self.limits.memory_bytes);
         // Fails only for machines that were not made here.
         if let Err(error) = self.machine.lua().set_memory_limit(limit) {
             tracing::error!(%error, "a script's memory cannot be limited");
@@ -411,7 +527,7 @@ impl Vm {
     }
 }
 
-fn write_json(run: &mut Run<'_>, value: Value<'_>) -> Result<Bytes, String> {
+pub(crate) fn write_json(run: &mut Run<'_>, value: Value<'_>) -> Result<Bytes, String> {
     let mut text = Vec::with_capacity(256);
     encode::write(value, &mut text, &run.ticket).map_err(|why| format!("the result holds {why}"))?;
     Ok(text.into())

@@ -193,6 +193,11 @@ impl Lane {
 }
 
 impl Ticket<'_> {
+    /// What the thread's processor clock says, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        clock_ns(self.lane.clock).unwrap_or(0)
+    }
+
     /// Whether the run has been condemned.
     pub(crate) fn is_due(&self) -> bool {
         self.lane.condemned.load(Ordering::Relaxed) == self.state
@@ -345,7 +350,7 @@ mod tests {
     }
 
     fn budget(cpu: Duration, wall: Duration) -> Usage {
-        Usage::budget(&Limits { cpu, wall, memory_bytes: 0 })
+        Usage::budget(&Limits { cpu, wall, ..Limits::default() })
     }
 
     /// The callbacks of a machine, which the interrupt is set in.

@@ -247,7 +247,7 @@ fn take(path: &Path, snapshot: &Snapshot, upstreams: &Immediate, connection: &Ar
     };
     assert_eq!(response.status, path.status, "{}: {:?}", path.name, exchange.outcome);
     black_box(response);
-    pipeline::finish(&exchange, &|record| {
+    pipeline::finish(&mut exchange, &|record| {
         black_box(record);
     });
 }
@@ -265,9 +265,10 @@ fn snapshot() -> Snapshot {
     let (project, issues) = Project::load(sources);
     assert!(!issues.iter().any(Issue::is_error), "{issues:?}");
     let functions = moongate_function::local::Functions::start().expect("a thread");
-    let outcome = Compiler::new(1, moongate_lua::Limits::default(), Box::new(LocalSecrets::new(".")))
-        .with_functions(functions)
-        .compile(&project, 1);
+    let outcome =
+        Compiler::new(1, moongate_runtime::compile::ScriptSettings::default(), Box::new(LocalSecrets::new(".")))
+            .with_functions(functions)
+            .compile(&project, 1);
     outcome.snapshot.unwrap_or_else(|| panic!("{:?}", outcome.issues))
 }
 

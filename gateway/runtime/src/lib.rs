@@ -7,6 +7,7 @@
 
 pub mod compile;
 pub mod invocation;
+pub mod outbound;
 pub mod pipeline;
 pub mod plan;
 pub mod recorder;
@@ -14,6 +15,7 @@ pub mod router;
 pub mod snapshot;
 pub mod upstream;
 
+pub use outbound::Outbound;
 pub use snapshot::{Published, Snapshot};
 pub use upstream::{Upstream, UpstreamError, UpstreamTls, Upstreams};
 

@@ -11,6 +11,7 @@ use moongate_config::integration::HttpVersion;
 use moongate_config::upstream::{BalancePolicy, HealthCheckType};
 use moongate_exchange::{BodyError, IntegrationFacts, Request, Response};
 
+use crate::outbound::Reach;
 use crate::plan::CallPlan;
 
 /// An upstream: everything that decides whom a connection reaches, how far it is trusted, and which target a request goes to.
@@ -74,6 +75,8 @@ pub struct Target {
     pub authority: HeaderValue,
     /// TLS, where the scheme is `https`.
     pub tls: Option<UpstreamTls>,
+    /// Which addresses may be connected to, where a script chose the host. `None`: the operator did, any.
+    pub reach: Option<Reach>,
 }
 
 /// How an upstream's TLS is verified, and who we are for it.

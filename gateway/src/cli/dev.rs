@@ -51,7 +51,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let composer = Arc::new(Composer::default());
     let credentials = Arc::new(Credentials::default());
     let functions = Functions::start()?;
-    let mut loader = Loader::new(&root, settings.workers, settings.scripts, functions.clone());
+    let mut loader = Loader::new(&root, settings.workers, settings.scripts.clone(), functions.clone());
     if serve::has_control(&settings, admin.as_ref()) {
         loader = loader.beside_control(Arc::clone(&credentials));
     }

@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod function;
 mod import;
+mod plugin;
 mod policies;
 mod remote;
 mod routes;
@@ -55,6 +56,9 @@ enum Command {
     Function(function::Arguments),
     /// List the built-in policies, or print the manual of one.
     Policies(policies::Arguments),
+    /// Write, check and test Lua plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Say what an error or warning code means.
     Explain(explain::Arguments),
     /// Translate mapping templates of AWS API Gateway, and check the translation.
@@ -108,6 +112,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Function(arguments) => function::run(arguments),
         Command::Policies(arguments) => policies::run(&arguments),
+        Command::Plugin(command) => plugin::run(command),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Vtl(arguments) => vtl::run(&arguments),
         Command::Apply(arguments) => remote::ended(remote::apply::apply(&arguments)),

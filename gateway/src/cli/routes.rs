@@ -9,8 +9,9 @@ use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
 use moongate_function::local::Functions;
-use moongate_lua::Limits;
+use moongate_proxy::ResolverOptions;
 use moongate_proxy::upstream::{Fleet, Pool};
+use moongate_runtime::compile::ScriptSettings;
 use moongate_runtime::invocation::{Call, Invocation, Unasked, invoke};
 use moongate_runtime::{Published, Snapshot};
 
@@ -85,7 +86,7 @@ fn load(project: &Path) -> anyhow::Result<Loaded> {
     let name = project.display().to_string();
     let root = std::fs::canonicalize(project).with_context(|| format!("the project's folder `{name}`"))?;
     let functions = Functions::start()?;
-    let mut loader = Loader::new(&root, 1, Limits::default(), functions.clone());
+    let mut loader = Loader::new(&root, 1, ScriptSettings::default(), functions.clone());
     let mut loaded = loader.load()?;
     functions.replace_blocking(std::mem::take(&mut loaded.functions));
     Ok(loaded)

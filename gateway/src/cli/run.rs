@@ -58,7 +58,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut size = Size::default();
     let mut folder = None;
     if arguments.config.is_some() {
-        let mut loader = Loader::new(&root, settings.workers, settings.scripts, functions.clone());
+        let mut loader = Loader::new(&root, settings.workers, settings.scripts.clone(), functions.clone());
         if serve::has_control(&settings, admin.as_ref()) {
             loader = loader.beside_control(Arc::clone(&credentials));
         }

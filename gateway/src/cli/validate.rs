@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use moongate_config::issue::render::{render_github, render_short, reports};
 use moongate_function::local::Functions;
-use moongate_lua::Limits;
 
 use crate::cli::INVALID_CONFIGURATION;
 use crate::explain;
+use crate::folder;
 use crate::follow::{Loaded, Loader};
 use crate::output::{self, Printer};
-use crate::settings::Output;
+use crate::settings::{self, Output};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -43,7 +43,15 @@ enum Format {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.folder.display().to_string();
     let root = std::fs::canonicalize(&arguments.folder).with_context(|| format!("the project's folder `{name}`"))?;
-    let loaded = Loader::new(&root, 1, Limits::default(), Functions::start()?).load()?;
+    let (sources, _) = folder::read(&root)?;
+    let scripts = match settings::script_settings(&sources) {
+        Ok(scripts) => scripts,
+        Err(issues) => {
+            Printer::new(Output::Text).issues(&issues, &sources);
+            return Ok(ExitCode::from(INVALID_CONFIGURATION));
+        }
+    };
+    let loaded = Loader::new(&root, 1, scripts, Functions::start()?).load()?;
     print(&arguments, &loaded)?;
     let is_refused = loaded.is_refused() || (arguments.strict && !loaded.issues.is_empty());
     Ok(if is_refused { ExitCode::from(INVALID_CONFIGURATION) } else { ExitCode::SUCCESS })

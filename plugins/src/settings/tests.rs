@@ -9,7 +9,12 @@ fn plugin(schema: Value) -> Plugin {
         summary: String::new(),
         phases: Vec::new(),
         schema,
+        buffers_request: false,
+        buffers_response: false,
         handler: String::new(),
+        libraries: std::collections::BTreeMap::new(),
+        description: String::new(),
+        schema_text: String::new(),
         readme: String::new(),
     }
 }

@@ -83,7 +83,7 @@ fn cases_that_go_as_expected_pass() {
         "upstream = { status = 418, body = 'tea', headers = { ['x-id'] = 'theirs' } },
          expect = { response = { status = 418, body = 'tea', headers = { ['x-id'] = { 'theirs', '{request_id}' } } } }",
         "request = { headers = { ['x-stop'] = '1' } },
-         expect = { response = { status = 403, exit = true, body = { why = 'stopped' }, headers = { ['x-id'] = false } } }",
+         expect = { response = { status = 403, exit = true, body = { why = 'stopped' }, headers = { ['x-id'] = '{request_id}' } } }",
         "request = { headers = { ['x-fail'] = '1' } }, expect = { error = 'no mercy' }",
         "config = { mark = 1, wrong = 2 }, expect = { refused = { '/wrong', '/mark' } }",
         "expect = { log = { 'marked' } }",

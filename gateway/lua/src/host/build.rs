@@ -94,6 +94,18 @@ pub(crate) unsafe extern "C-unwind" fn push_event(state: *mut lua_State) -> c_in
     1
 }
 
+/// The function that Lua code is not told of: puts the run's piece of a body on the stack.
+pub(crate) unsafe extern "C-unwind" fn push_chunk(state: *mut lua_State) -> c_int {
+    let chunk = run::with(|run| &raw const *run.chunk);
+    let Some(chunk) = chunk else { return 0 };
+    // SAFETY: Luau calls with a live state and room for values; the piece is borrowed by the run, which goes on.
+    unsafe {
+        let chunk = &*chunk;
+        ffi::lua_pushlstring_(state, chunk.as_ptr().cast(), chunk.len());
+    }
+    1
+}
+
 /// Writes what is wrong with a JSON text where it stays until the error has been raised.
 pub(super) fn explain(fault: Fault, of: JsonOf) -> *const [u8] {
     let why = run::with(|run| {

@@ -21,7 +21,7 @@ impl PhaseSet {
     /// Whenever there is a request: everywhere but while a script is loaded and in `response_chunk`.
     pub const REQUEST: Self = Self(Self::ALL.0 & !(1 << Phase::Load as u16) & !(1 << Phase::ResponseChunk as u16));
     /// Where a run may wait for something outside the gateway.
-    pub const WAITING: Self = Self(Self::REQUEST.0 & !(1 << Phase::Log as u16));
+    pub const WAITING: Self = Self(Self::REQUEST.0 & !(1 << Phase::Log as u16) & !(1 << Phase::MapResponse as u16));
 
     /// These phases and no others.
     pub(crate) const fn of(phases: &[Phase]) -> Self {
@@ -151,6 +151,10 @@ pub(crate) enum Entry {
     Checked(Body),
     /// Straight from Lua: an accessor so hot that it checks its arguments itself (measured in `examples/calls.rs`).
     Direct(lua_CFunction),
+    /// Through the declaration, and then it may wait: see `coroutine.rs`.
+    Waiting(Body),
+    /// `gate.parallel`.
+    Parallel(Body),
 }
 
 /// A function of the API, declared.
@@ -180,6 +184,16 @@ pub struct Function {
 /// Begins a declaration: the phases and the body; the rest is added by the methods below.
 pub(crate) const fn function(name: &'static str, phases: PhaseSet, body: Body) -> Function {
     declare(name, phases, Entry::Checked(body))
+}
+
+/// The same, for a function that may wait.
+pub(crate) const fn waiting(name: &'static str, phases: PhaseSet, body: Body) -> Function {
+    declare(name, phases, Entry::Waiting(body))
+}
+
+/// The same, for `gate.parallel`.
+pub(crate) const fn parallel(name: &'static str, phases: PhaseSet, body: Body) -> Function {
+    declare(name, phases, Entry::Parallel(body))
 }
 
 /// The same, for an accessor that checks its own arguments.
@@ -236,6 +250,11 @@ impl Function {
     pub(crate) const fn example(mut self, example: &'static str) -> Self {
         self.example = example;
         self
+    }
+
+    /// Whether it may wait for something outside the gateway.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.entry, Entry::Waiting(_) | Entry::Parallel(_))
     }
 
     /// The fewest arguments it can be called with.

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use mlua::{Lua, Table};
 
 use crate::error::printable;
+use crate::operation::Operation;
 use crate::run::{Phase, Run};
 use crate::stack::{Stack, Value};
 
@@ -48,6 +49,8 @@ pub(crate) enum Answer<'call> {
     Velocity(&'call [u8], JsonOf),
     /// The same of the JSON text that was written into the output buffer.
     OutputVelocity,
+    /// Nothing yet: the coroutine is left, see [`Call::wait`].
+    Waits,
     /// Two numbers.
     Span(f64, f64),
     /// The argument with this number, marked as a list, or a new list when there is none.
@@ -107,6 +110,27 @@ impl<'call> Call<'call, '_> {
         }
     }
 
+    /// Leaves the coroutine until there is a reply.
+    pub(crate) fn wait(mut self, function: &str, operation: Operation) -> Answered<'call> {
+        self.demand_coroutine(function)?;
+        self.run.pending = Some(operation);
+        Ok(Answer::Waits)
+    }
+
+    /// Refuses where the run cannot wait.
+    pub(crate) fn demand_coroutine(&mut self, function: &str) -> Result<(), Refused> {
+        if self.arguments.can_yield(self.run.thread) {
+            return Ok(());
+        }
+        let why = if self.run.thread.is_null() {
+            "waits, which only authorizers, functions and plugins can that write its name out"
+        } else {
+            "cannot wait inside of a coroutine or of a function that another one calls back; `gate.parallel` does several things \
+             at once"
+        };
+        Err(self.run.refuse(format_args!("{function} {why}")))
+    }
+
     /// Refuses an argument.
     #[cold]
     pub(crate) fn wrong(&mut self, place: u8, function: &str, wanted: &str, got: Value<'_>) -> Refused {
@@ -154,7 +178,7 @@ pub(crate) fn check_and_call<'call>(
         }
     }
     match function.entry {
-        Entry::Checked(body) => body(call),
+        Entry::Checked(body) | Entry::Waiting(body) | Entry::Parallel(body) => body(call),
         Entry::Direct(_) => Err(Refused),
     }
 }

@@ -19,10 +19,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use mlua::ffi;
+use mlua::ffi::lua_Continuation;
 use mlua::{Function, LightUserData, Lua, lua_CFunction, lua_State};
 
 use super::build::{self, Form};
 use super::{Answer, Answered, Call, Entry, JsonOf, Noun};
+use crate::coroutine;
 use crate::run;
 use crate::stack::Stack;
 
@@ -49,9 +51,14 @@ pub(crate) fn declared(lua: &Lua, noun: &'static Noun, function: &'static super:
     let address = |value: *const c_void| LightUserData(value.cast_mut());
     match function.entry {
         Entry::Direct(entry) => c_function(lua, function.name, entry, ()),
-        Entry::Checked(_) => {
+        Entry::Checked(_) | Entry::Waiting(_) | Entry::Parallel(_) => {
             let upvalues = (address((&raw const *noun).cast()), address((&raw const *function).cast()));
-            c_function(lua, function.name, enter_declared, upvalues)
+            let (enter, go_on): (lua_CFunction, Option<lua_Continuation>) = match function.entry {
+                Entry::Waiting(_) => (coroutine::enter_waiting, Some(coroutine::go_on)),
+                Entry::Parallel(_) => (coroutine::enter_parallel, Some(coroutine::go_on)),
+                _ => (enter_declared, None),
+            };
+            closure(lua, function.name, enter, go_on, upvalues)
         }
     }
 }
@@ -76,10 +83,22 @@ pub(crate) fn event(lua: &Lua) -> mlua::Result<Function> {
     c_function(lua, "event", build::push_event, ())
 }
 
-fn c_function(
+/// Makes a function of Lua of one of C.
+pub(crate) fn c_function(
     lua: &Lua,
     name: &str,
     function: lua_CFunction,
+    upvalues: impl mlua::IntoLuaMulti,
+) -> mlua::Result<Function> {
+    closure(lua, name, function, None, upvalues)
+}
+
+/// The same, with what goes on when it has waited.
+fn closure(
+    lua: &Lua,
+    name: &str,
+    function: lua_CFunction,
+    go_on: Option<lua_Continuation>,
     upvalues: impl mlua::IntoLuaMulti,
 ) -> mlua::Result<Function> {
     let name = CString::new(name).map_err(mlua::Error::external)?;
@@ -89,7 +108,7 @@ fn c_function(
     unsafe {
         lua.exec_raw(upvalues, move |state| {
             let upvalues = ffi::lua_gettop(state);
-            ffi::lua_pushcclosurek(state, function, name.as_ptr(), upvalues, None);
+            ffi::lua_pushcclosurek(state, function, name.as_ptr(), upvalues, go_on);
         })
     }
 }
@@ -144,16 +163,33 @@ unsafe fn conclude(state: *mut lua_State, outcome: Outcome) -> c_int {
 
 /// The function that Lua calls where a declaration is checked first. Upvalues: the noun, and the function.
 unsafe extern "C-unwind" fn enter_declared(state: *mut lua_State) -> c_int {
-    // SAFETY: Luau calls with a live state, and `declared` gave these two upvalues, which are of constants.
-    let (noun, function) = unsafe {
-        let noun = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(1)).cast::<Noun>();
-        let function = ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(2)).cast::<super::Function>();
-        (&*noun, &*function)
-    };
-    // SAFETY: as in `enter`.
+    // SAFETY: Luau calls with a live state, and `declared` gave the upvalues.
+    match unsafe { ask(state) } {
+        Asked::Answered(count) => count,
+        Asked::Waits => 0,
+    }
+}
+
+/// What came of a call: values on the stack, or a wait for which the coroutine has to be left.
+pub(crate) enum Asked {
+    Answered(c_int),
+    Waits,
+}
+
+/// Checks a declaration, calls its function and hands the answer to Lua. May raise.
+///
+/// # Safety
+///
+/// `state` must be the state that the running function was called with, which must have the upvalues of `declared`.
+pub(crate) unsafe fn ask(state: *mut lua_State) -> Asked {
+    // SAFETY: demanded of the caller; the upvalues are the addresses of constants.
     unsafe {
-        let outcome = answer(state, |call| super::check_and_call(noun, function, call));
-        conclude(state, outcome)
+        let noun = &*ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(1)).cast::<Noun>();
+        let function = &*ffi::lua_tolightuserdata(state, ffi::lua_upvalueindex(2)).cast::<super::Function>();
+        match answer(state, |call| super::check_and_call(noun, function, call)) {
+            Outcome::Answered(Answer::Waits) => Asked::Waits,
+            outcome => Asked::Answered(conclude(state, outcome)),
+        }
     }
 }
 
@@ -211,7 +247,12 @@ unsafe fn push(state: *mut lua_State, answer: Answer<'_>) -> c_int {
     // SAFETY: there is room, and the texts are alive while the answer is.
     unsafe {
         match answer {
-            Answer::Nothing | Answer::Output | Answer::OutputJson | Answer::OutputVelocity | Answer::Failed => {
+            Answer::Nothing
+            | Answer::Output
+            | Answer::OutputJson
+            | Answer::OutputVelocity
+            | Answer::Failed
+            | Answer::Waits => {
                 return 0;
             }
             Answer::Nil => ffi::lua_pushnil(state),
@@ -252,7 +293,7 @@ unsafe fn push(state: *mut lua_State, answer: Answer<'_>) -> c_int {
 /// # Safety
 ///
 /// `state` must be the state that the running function was called with.
-pub(super) unsafe fn raise(state: *mut lua_State, why: &[u8]) -> ! {
+pub(crate) unsafe fn raise(state: *mut lua_State, why: &[u8]) -> ! {
     // SAFETY: room is made first; all values are strings.
     unsafe {
         ffi::lua_rawcheckstack(state, 3);

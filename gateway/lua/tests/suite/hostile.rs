@@ -127,7 +127,12 @@ fn memory_that_scripts_keep_to_themselves_is_taken_back_in_the_end() {
             for i = 1, 1000 do kept[#kept + 1] = string.format('%09d', #kept) end
             return #kept
         end";
-    let limits = Limits { memory_bytes: 1 << 20, cpu: Duration::from_secs(20), wall: Duration::from_secs(60) };
+    let limits = Limits {
+        memory_bytes: 1 << 20,
+        cpu: Duration::from_secs(20),
+        wall: Duration::from_secs(60),
+        ..Limits::default()
+    };
     let mut set = ScriptSet::new();
     let id = set.add(Kind::Function, "leak.lua", source).expect("compiles");
     let bank = Bank::build(&set, 1, limits).expect("builds");

@@ -150,9 +150,9 @@ fn what_a_script_returns_when_it_is_loaded_is_checked() {
         (Kind::Authorizer, "", "an authorizer has to return a function"),
         (Kind::Function, "return {}", "a function has to return a function"),
         (Kind::Plugin, "return function() end", "a plugin has to return a table of functions"),
-        (Kind::Plugin, "return {}", "with a function `request` or `response`"),
-        (Kind::Plugin, "return {request = 1}", "a plugin's phase has to be a function"),
-        (Kind::Plugin, "return {log = print}", "with a function `request` or `response`"),
+        (Kind::Plugin, "return {}", "with a function for a phase: `authorize`,"),
+        (Kind::Plugin, "return {request = 1}", "a plugin's `request` has to be a function"),
+        (Kind::Plugin, "return {logs = print}", "with a function for a phase: `authorize`,"),
     ];
     for (kind, source, want) in cases {
         let error = bank(kind, source, generous()).expect_err(source);
@@ -207,7 +207,7 @@ const PLUGIN: &str = "
 fn plugin(source: &str, config: &Value) -> (Bank, moongate_lua::ScriptId, moongate_lua::ConfigId) {
     let mut set = ScriptSet::new();
     let id = set.add(Kind::Plugin, "plugin.lua", source).expect("compiles");
-    let config = set.add_config(config, moongate_lua::Tenant::default()).expect("fits");
+    let config = set.add_config(id, config, moongate_lua::Tenant::default(), None).expect("fits");
     (Bank::build(&set, 1, generous()).expect("builds"), id, config)
 }
 
@@ -335,7 +335,7 @@ fn header_writes_are_checked() {
 #[test]
 fn plugins_need_not_have_every_phase() {
     let (bank, id, config) = plugin("return {response = function() end}", &json!({}));
-    assert_eq!(bank.phases(id), Phases { request: false, response: true });
+    assert_eq!(bank.phases(id), Phases { response: true, ..Phases::default() });
     let answer = bank.vm().plugin_request(id, config, &mut exchange(), &mut fixture::integration_request());
     assert!(answer.expect("nothing to do").is_none());
 }

@@ -7,3 +7,4 @@ mod nouns;
 mod reference;
 mod threads;
 mod vtl;
+mod waiting;

@@ -535,13 +535,14 @@ fn logs_are_bounded() {
 fn response_can_be_read_by_response_templates() {
     let source = "return response.status() .. (response.header('X-Backend') or '') .. input.body .. tostring(response.header('none'))";
     let (bank, id) = fixture::bank(Kind::Template, source, generous()).expect("compiles");
-    let mapped = bank.vm().map_response(id, &mut exchange(), &fixture::response(), &"body".into());
+    let mapped = bank.vm().map_response(id, &mut exchange(), &mut fixture::response(), &"body".into());
     assert_eq!(mapped.map(|mapped| mapped.body), Ok("201b1bodynil".into()));
     for statement in
         ["response.set_status(200)", "response.set_header('a', 'b')", "context.requestOverride.path.a = 'b'"]
     {
         let (bank, id) = fixture::bank(Kind::Template, statement, generous()).expect("compiles");
-        let error = bank.vm().map_response(id, &mut exchange(), &fixture::response(), &"".into()).expect_err(statement);
+        let error =
+            bank.vm().map_response(id, &mut exchange(), &mut fixture::response(), &"".into()).expect_err(statement);
         assert!(error.message.contains("is only allowed in phase"), "{error}");
     }
 }

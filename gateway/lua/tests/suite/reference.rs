@@ -8,6 +8,7 @@ use moongate_lua::reference::{self, Function, Noun};
 use moongate_lua::{Bank, ErrorKind, Kind, Phase, ScriptError, ScriptSet, Tenant};
 
 use crate::fixture::{exchange, generous, integration_request, response};
+use crate::waiting::{Fake, block_on};
 
 /// What examples compare with.
 const SAME: &str = "
@@ -90,25 +91,41 @@ fn run(phase: Phase, lines: &str) -> Result<(), ScriptError> {
         other => format!("{SAME}return {{ {} = function()\n{lines}\nend }}", other.name()),
     };
     let script = set.add(kind, "example.lua", &source)?;
-    let config = set.add_config(&serde_json::json!({}), tenant)?;
+    let config = set.add_config(script, &serde_json::json!({}), tenant, None)?;
     let bank = Bank::build(&set, 1, generous())?;
-    let mut vm = bank.vm();
     let (mut exchange, body) = (exchange(), "{}".into());
     match phase {
         Phase::Load => Ok(()),
-        Phase::Authorize => vm.authorize(script, &mut exchange).map(|_| ()),
-        Phase::MapRequest => vm.map_request(script, &mut exchange, &body).map(|_| ()),
-        Phase::Function => vm.call_function(script, b"{}", &mut exchange).map(|_| ()),
-        Phase::MapResponse => vm.map_response(script, &mut exchange, &response(), &body).map(|_| ()),
-        Phase::Request => vm.plugin_request(script, config, &mut exchange, &mut integration_request()).map(|_| ()),
-        Phase::Response => vm.plugin_response(script, config, &mut exchange, &mut response()),
-        Phase::ResponseChunk | Phase::Log => Ok(()),
+        Phase::Authorize => block_on(bank.authorize(script, &mut exchange, &Fake)).map(|_| ()),
+        Phase::MapRequest => bank.vm().map_request(script, &mut exchange, &body).map(|_| ()),
+        Phase::Function => block_on(bank.call_function(script, b"{}", &mut exchange, &Fake)).map(|_| ()),
+        Phase::MapResponse => bank.vm().map_response(script, &mut exchange, &mut response(), &body).map(|_| ()),
+        Phase::Request => {
+            let mut request = integration_request();
+            block_on(bank.plugin_request(script, config, &mut exchange, &mut request, &Fake)).map(|_| ())
+        }
+        Phase::Response => block_on(bank.plugin_response(script, config, &mut exchange, &mut response(), &Fake)),
+        Phase::Log => bank.plugin_log(script, config, &mut exchange),
+        Phase::ResponseChunk => {
+            let stream = bank.begin_stream(script)?;
+            let result = bank.plugin_chunk(script, config, &stream, b"chunk", false);
+            bank.end_stream(stream);
+            result.map(|_| ())
+        }
     }
 }
 
 /// The phases that examples can be run in.
-const RUNNABLE: [Phase; 6] =
-    [Phase::Request, Phase::Response, Phase::Authorize, Phase::MapRequest, Phase::MapResponse, Phase::Function];
+const RUNNABLE: [Phase; 8] = [
+    Phase::Request,
+    Phase::Response,
+    Phase::Authorize,
+    Phase::MapRequest,
+    Phase::MapResponse,
+    Phase::Function,
+    Phase::ResponseChunk,
+    Phase::Log,
+];
 
 /// An example as a script that fails where it is not true.
 fn script(example: &str) -> String {

@@ -45,7 +45,7 @@ impl Drop for Run {
             self.state.request_cancelled();
         }
         self.engine.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        pipeline::finish(&self.exchange, &*self.engine.shared.listener);
+        pipeline::finish(&mut self.exchange, &*self.engine.shared.listener);
     }
 }
 

@@ -157,6 +157,10 @@ impl Connector {
     }
 
     async fn stream(&self, state: &State, endpoint: &Endpoint, limit: Duration) -> Result<Stream, UpstreamError> {
+        let target = &state.spec.targets[endpoint.target];
+        if target.reach.as_ref().is_some_and(|reach| !reach.allows(endpoint.address.ip())) {
+            return Err(connect_error(target, "scripts may not reach its address".to_owned()));
+        }
         let peer = self.peer(state, endpoint, limit)?;
         match self.transport.new_stream(&peer).await {
             Ok(stream) => {

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use moongate_config::plugin::PluginAttachment;
 use moongate_config::project::Sources;
 use moongate_config::{ApiConfig, Issue};
 use moongate_function::local::Functions;
-use moongate_lua::Limits;
+use moongate_lua::{Limits, Services};
 use moongate_policy::Secrets;
 use moongate_policy::api_key::Credentials;
 
 use crate::compile::upstream::Documents;
 use crate::compile::uri::Interner;
+use crate::outbound::Outbound;
 
 /// Everything that compiling one API needs, and where it reports problems.
 pub(super) struct ApiContext<'a> {
@@ -26,6 +28,13 @@ pub(super) struct ApiContext<'a> {
     pub(super) upstreams: &'a mut Interner,
     pub(super) documents: &'a Documents,
     pub(super) limits: Limits,
+    /// What plugins may have at most.
+    pub(super) limits_max: Limits,
+    pub(super) services: &'a Services,
+    /// Whom scripts may ask.
+    pub(super) outbound: &'a Arc<Outbound>,
+    /// Plugins that the operator attached to every API.
+    pub(super) global_plugins: &'a [PluginAttachment],
     pub(super) workers: usize,
     /// The functions of this machine, where there are any.
     pub(super) functions: Option<&'a Functions>,

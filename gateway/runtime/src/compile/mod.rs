@@ -22,14 +22,16 @@ mod uri;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use moongate_config::plugin::PluginAttachment;
 use moongate_config::project::Declared;
 use moongate_config::{ApiConfig, Issue, Project};
 use moongate_function::local::Functions;
-use moongate_lua::Limits;
+use moongate_lua::{Limits, Services};
 use moongate_policy::Secrets;
 use moongate_policy::api_key::Credentials;
 
 use crate::compile::context::ApiContext;
+use crate::outbound::{Outbound, Rules};
 use crate::snapshot::{ApiSites, DomainMapping, Snapshot};
 
 pub use revision::RevisionCompiler;
@@ -77,6 +79,17 @@ pub const CODES: &[(&str, &str)] = &[
         of another kind, or changes `match` or `name`.",
     ),
     ("E151", "A revision points at a deployment that is not there."),
+    ("E117", "A plugin's own budget is beyond what the operator allows (`scripts.max` in `moongate.yaml`)."),
+    (
+        "E118",
+        "The plugin's files are not those whose digest the attachment pins. `moongate plugin digest NAME` prints the digest of \
+        what is there.",
+    ),
+    (
+        "E121",
+        "A script requires a library that is not there: `require \"lib.x\"` reads `lib/x.lua` in the plugin's own folder, then \
+        `lua/lib/x.lua` of the project, and no other file.",
+    ),
     ("E108", "A path template has more segments than a route can have."),
     ("L001", "A Lua script does not compile."),
     ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
@@ -98,11 +111,46 @@ pub const CODES: &[(&str, &str)] = &[
 /// Compiles projects, one after the other, reusing what did not change.
 pub struct Compiler {
     workers: usize,
-    limits: Limits,
+    scripts: ScriptSettings,
+    services: Services,
+    outbound: Arc<Outbound>,
     secrets: Box<dyn Secrets + Send + Sync>,
     upstreams: uri::Interner,
     functions: Option<Functions>,
     credentials: Arc<Credentials>,
+}
+
+/// What the operator says about scripts.
+#[derive(Clone, Debug)]
+pub struct ScriptSettings {
+    /// What a run may use.
+    pub limits: Limits,
+    /// What plugins may be given at most.
+    pub limits_max: Limits,
+    /// Whom scripts may ask.
+    pub outbound: Rules,
+    /// Plugins that run on every route of every API, before the APIs' own.
+    pub plugins: Vec<PluginAttachment>,
+}
+
+impl Default for ScriptSettings {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self { limits, limits_max: limits_max(&limits), outbound: Rules::default(), plugins: Vec::new() }
+    }
+}
+
+/// The caps on plugins' own budgets where the operator sets none: four times what every run has, so that a plugin can ask for what
+/// one signature or one slow service more takes, and no plugin can take a worker for a second.
+pub fn limits_max(limits: &Limits) -> Limits {
+    Limits {
+        cpu: limits.cpu * 4,
+        wall: limits.wall * 4,
+        memory_bytes: limits.memory_bytes,
+        wait: limits.wait * 4,
+        calls_max: limits.calls_max.saturating_mul(4),
+        outbound_bytes_max: limits.outbound_bytes_max.saturating_mul(4),
+    }
 }
 
 /// What compiling gave.
@@ -115,9 +163,16 @@ pub struct Outcome {
 
 impl Compiler {
     /// A compiler for a gateway with that many worker threads, each of which gets virtual machines of its own.
-    pub fn new(workers: usize, limits: Limits, secrets: Box<dyn Secrets + Send + Sync>) -> Self {
-        let (upstreams, credentials) = (uri::Interner::default(), Arc::default());
-        Self { workers: workers.max(1), limits, secrets, upstreams, functions: None, credentials }
+    pub fn new(workers: usize, scripts: ScriptSettings, secrets: Box<dyn Secrets + Send + Sync>) -> Self {
+        let outbound = Arc::new(Outbound::new(scripts.outbound.clone()));
+        let (services, upstreams) = (Services::default(), uri::Interner::default());
+        let (functions, credentials) = (None, Arc::default());
+        Self { workers: workers.max(1), scripts, services, outbound, secrets, upstreams, functions, credentials }
+    }
+
+    /// What scripts share across configurations: store, caches, meters.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// A compiler whose routes may ask functions of this machine. Which of them there are is said elsewhere, before a snapshot is
@@ -180,7 +235,11 @@ impl Compiler {
             credentials: &self.credentials,
             upstreams: &mut self.upstreams,
             documents,
-            limits: self.limits,
+            limits: self.scripts.limits,
+            limits_max: self.scripts.limits_max,
+            services: &self.services,
+            outbound: &self.outbound,
+            global_plugins: &self.scripts.plugins,
             workers: self.workers,
             issues,
         })

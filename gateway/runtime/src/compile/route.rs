@@ -32,11 +32,19 @@ const UPGRADE_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 pub(super) struct Common {
     policies: Policies,
     api_key: Option<Arc<dyn Authorize>>,
+    /// Of every API, then of this one.
     plugins: Vec<Arc<PluginPlan>>,
+    /// Of the stage that is compiled.
+    stage_plugins: Vec<Arc<PluginPlan>>,
     models: Models,
 }
 
 impl Common {
+    /// Turns to a stage: its plugins run on the routes that are compiled from now on.
+    pub(super) fn enter_stage(&mut self, scripts: &Scripts, stage: &StageConfig, index: usize) {
+        self.stage_plugins = plugin::plans(scripts, &stage.plugins, &format!("/stages/{index}/plugins"), "stage");
+    }
+
     /// The API's policies of the guard stage.
     pub(super) fn guards(&self) -> Box<[Arc<dyn Guard>]> {
         self.policies.guards.iter().cloned().collect()
@@ -66,8 +74,9 @@ pub(super) fn common(cx: &mut ApiContext<'_>, scripts: &Scripts) -> Option<Commo
     } else {
         None
     };
-    let plugins = plugin::plans(scripts, &api.plugins, "/plugins");
-    Some(Common { policies, api_key, plugins, models: Models::default() })
+    let mut plugins = plugin::plans(scripts, cx.global_plugins, plugin::GLOBAL, "global");
+    plugins.extend(plugin::plans(scripts, &api.plugins, "/plugins", "api"));
+    Some(Common { policies, api_key, plugins, stage_plugins: Vec::new(), models: Models::default() })
 }
 
 /// The `$default` route of an API with an `upstream` of its own.
@@ -120,7 +129,9 @@ pub(super) fn compile(
         buffer_bytes_max: api.limits.buffered_body_bytes_max.unwrap_or(BODY_BUFFER_BYTES),
         required_parameters: required_parameters?.into(),
         only_reports: only_reports(cx, route),
-        reads_request_body: reads_request_body(cx, &integration) || !body_models.is_empty(),
+        reads_request_body: reads_request_body(cx, &integration)
+            || !body_models.is_empty()
+            || plugins.iter().any(|plugin| plugin.reads_request_body || plugin.phases.map_request),
         body_models,
         keeps_request_headers: keeps_request_headers(cx, &integration) || !plugins.is_empty(),
         guards: policies.guards.into(),
@@ -245,8 +256,8 @@ fn add_policy(cx: &mut ApiContext<'_>, attachment: &PolicyAttachment, pointer: &
 }
 
 fn plugins(scripts: &Scripts, common: &Common, route: &RouteConfig, pointer: &str) -> Vec<Arc<PluginPlan>> {
-    let own = plugin::plans(scripts, &route.plugins, &child(pointer, "plugins"));
-    common.plugins.iter().cloned().chain(own).collect()
+    let own = plugin::plans(scripts, &route.plugins, &child(pointer, "plugins"), "route");
+    common.plugins.iter().chain(&common.stage_plugins).cloned().chain(own).collect()
 }
 
 /// Parameters that must be there, where the route's validator checks them.

@@ -7,7 +7,7 @@ use moongate_config::Issue;
 use moongate_config::issue::Span;
 use moongate_config::plugin::PluginAttachment;
 use moongate_config::script::{ScriptConfig, TemplateConfig};
-use moongate_lua::{Bank, ConfigId, Kind, ScriptError, ScriptId, ScriptSet};
+use moongate_lua::{Bank, ConfigId, Kind, Module, ScriptError, ScriptId, ScriptSet};
 
 use crate::compile::context::{ApiContext, child};
 use crate::compile::plugin::{self, Settled};
@@ -28,7 +28,7 @@ impl Scripts {
 
     /// The use of a plugin that was declared at `pointer`.
     pub(super) fn attachment(&self, pointer: &str) -> Option<Attached> {
-        self.attachments.get(pointer).copied()
+        self.attachments.get(pointer).cloned()
     }
 
     /// The virtual machines; `None` when the API has no scripts.
@@ -38,10 +38,19 @@ impl Scripts {
 }
 
 /// A use of a plugin: its script and its settings, checked and with defaults.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Attached {
     pub(super) script: ScriptId,
     pub(super) config: ConfigId,
+    pub(super) reads: Reads,
+    pub(super) version: Arc<str>,
+}
+
+/// Which bodies a plugin needs in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Reads {
+    pub(super) request: bool,
+    pub(super) response: bool,
 }
 
 /// Compiles every script an API names and starts them. Problems are reported; `None` when there was one.
@@ -58,7 +67,7 @@ pub(super) fn compile(cx: &mut ApiContext<'_>) -> Option<Scripts> {
     if scripts.ids.is_empty() {
         return Some(scripts);
     }
-    match Bank::build(&set, cx.workers, cx.limits) {
+    match Bank::build_with(&set, cx.workers, cx.limits, cx.services.clone()) {
         Ok(bank) => scripts.bank = Some(Arc::new(bank)),
         Err(error) => {
             report(cx, "L002", &error, "");
@@ -107,7 +116,11 @@ impl Finder<'_, '_> {
 
     fn plugins(&mut self) {
         let api = self.cx.api;
+        self.attachments(self.cx.global_plugins, plugin::GLOBAL);
         self.attachments(&api.plugins, "/plugins");
+        for (index, stage) in api.stages.iter().enumerate() {
+            self.attachments(&stage.plugins, &format!("/stages/{index}/plugins"));
+        }
         for (index, route) in api.routes.iter().enumerate() {
             self.attachments(&route.plugins, &format!("/routes/{index}/plugins"));
         }
@@ -116,19 +129,24 @@ impl Finder<'_, '_> {
     fn attachments(&mut self, attachments: &[PluginAttachment], pointer: &str) {
         for (index, attachment) in attachments.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
-            let Some(Settled { plugin, settings, tenant }) = plugin::settle(self.cx, attachment, &pointer) else {
+            let Some(Settled { plugin, settings, tenant, limits, modules }) =
+                plugin::settle(self.cx, attachment, &pointer)
+            else {
                 self.is_broken = true;
                 continue;
             };
             let key = (Kind::Plugin, plugin.name.clone());
             if !self.scripts.ids.contains_key(&key) {
                 let file = format!("plugins/{}/handler.lua", plugin.name);
-                self.add(key.clone(), &file, &plugin.handler, &child(&pointer, "plugin"));
+                self.add_with(key.clone(), &file, &plugin.handler, &child(&pointer, "plugin"), &modules);
             }
             let Some(script) = self.scripts.ids.get(&key).copied() else { continue };
-            match self.set.add_config(&settings, tenant) {
+            match self.set.add_config(script, &settings, tenant, limits) {
                 Ok(config) => {
-                    self.scripts.attachments.insert(pointer, Attached { script, config });
+                    let reads = Reads { request: plugin.buffers_request, response: plugin.buffers_response };
+                    self.scripts
+                        .attachments
+                        .insert(pointer, Attached { script, config, reads, version: plugin.version.into() });
                 }
                 Err(error) => {
                     self.is_broken = true;
@@ -167,8 +185,22 @@ impl Finder<'_, '_> {
         }
     }
 
+    /// A script of the project, with the libraries of `lua/lib/` that it requires.
     fn add(&mut self, key: (Kind, String), name: &str, text: &str, pointer: &str) {
-        match self.set.add(key.0, name, text) {
+        let sources = self.cx.sources;
+        let find =
+            |file: &str| sources.files.get(&format!("lua/{file}")).map(|text| (format!("lua/{file}"), text.clone()));
+        match moongate_plugins::modules(text, find) {
+            Ok(modules) => self.add_with(key, name, text, pointer, &modules),
+            Err(missing) => {
+                self.is_broken = true;
+                self.cx.error("E121", pointer, format!("{name}: {missing}"));
+            }
+        }
+    }
+
+    fn add_with(&mut self, key: (Kind, String), name: &str, text: &str, pointer: &str, modules: &[Module]) {
+        match self.set.add_with(key.0, name, text, modules) {
             Ok(id) => {
                 self.scripts.ids.insert(key, id);
             }

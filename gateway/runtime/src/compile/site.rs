@@ -95,6 +95,8 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
     };
     let mut router = Router::new();
     let errors_before = cx.issues.iter().filter(|issue| issue.is_error()).count();
+    let at = api.stages.iter().position(|declared| declared.name == stage.name).unwrap_or(0);
+    common.enter_stage(scripts, stage, at);
     for (index, config) in api.routes.iter().enumerate() {
         // Every route is tried, so that all problems are reported at once.
         if let Some(plan) = route::compile(cx, scripts, common, stage, config, &format!("/routes/{index}")) {
@@ -116,6 +118,7 @@ fn site(cx: &mut ApiContext<'_>, scripts: &Scripts, common: &mut Common, stage: 
         binary: BinaryTypes::new(&api.binary_media_types),
         guards: common.guards(),
         router,
+        outbound: Arc::clone(cx.outbound),
         cors: api.cors.as_ref().map(cors),
         responses,
     })

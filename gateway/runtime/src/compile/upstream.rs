@@ -205,7 +205,7 @@ fn target(url: &uri::Url<'_>, is_srv: bool, weight: u32, tls: Option<UpstreamTls
     let name = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let authority = if is_default_port { name } else { format!("{name}:{}", url.port) };
     let authority = HeaderValue::try_from(authority).expect("split() accepts host names and addresses only");
-    Target { host: host.into(), port: url.port, is_srv, weight, authority, tls }
+    Target { host: host.into(), port: url.port, is_srv, weight, authority, tls, reach: None }
 }
 
 /// What an upstream's certificate is checked against, and what is shown to it; or what is wrong.

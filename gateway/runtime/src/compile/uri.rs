@@ -208,6 +208,7 @@ mod tests {
                 weight: 1,
                 authority: http::HeaderValue::from_static("a"),
                 tls: None,
+                reach: None,
             }]
             .into(),
             version: HttpVersion::Auto,

@@ -7,19 +7,24 @@
 use std::sync::Arc;
 
 use moongate_exchange::{Caller, Exchange, Exit, Kind, Rejection};
-use moongate_lua::Decision;
+use moongate_lua::{Decision, Outside};
 use moongate_policy::iam;
 
-use crate::pipeline::{lookup, script};
+use crate::pipeline::{lookup, plugins, script};
 use crate::plan::{AuthorizerPlan, LuaAuthorizerPlan, RoutePlan, SitePlan, ValueSource};
 
 /// What AWS tells a caller whom a policy refuses by name.
 const EXPLICIT_DENY: &str = "User is not authorized to access this resource with an explicit deny";
 
-pub(super) fn caller(site: &SitePlan, route: &RoutePlan, exchange: &mut Exchange) -> Result<Caller, Exit> {
+pub(super) async fn caller(
+    site: &SitePlan,
+    route: &RoutePlan,
+    exchange: &mut Exchange,
+    outside: &impl Outside,
+) -> Result<Caller, Exit> {
     let mut caller = match &route.authorizer {
         AuthorizerPlan::Open => Caller::default(),
-        AuthorizerPlan::Lua(plan) => by_script(route, plan, exchange, site.is_aws_rest())?,
+        AuthorizerPlan::Lua(plan) => by_script(route, plan, exchange, site.is_aws_rest(), outside).await?,
         AuthorizerPlan::Unavailable(reason) => {
             return Err(Rejection::new(Kind::AuthorizerConfigurationError, reason.to_string()).into());
         }
@@ -27,18 +32,21 @@ pub(super) fn caller(site: &SitePlan, route: &RoutePlan, exchange: &mut Exchange
     for policy in &route.authorize {
         caller = policy.authorize(exchange, caller)?;
     }
+    let caller = plugins::authorize(route, caller, exchange, outside).await?;
     exchange.caller = Some(caller.clone());
     Ok(caller)
 }
 
-fn by_script(
+async fn by_script(
     route: &RoutePlan,
     plan: &LuaAuthorizerPlan,
     exchange: &mut Exchange,
     is_aws: bool,
+    outside: &impl Outside,
 ) -> Result<Caller, Rejection> {
     identify(plan, exchange)?;
-    let answer = script::vm(route)?.authorize(plan.script, exchange).map_err(script::authorizer_failed)?;
+    let answer = script::bank(route)?.authorize(plan.script, exchange, outside).await;
+    let answer = answer.map_err(script::authorizer_failed)?;
     match &answer.decision {
         Decision::Allow => {}
         Decision::Deny => return Err(Rejection::new(Kind::AccessDenied, "the authorizer said no")),

@@ -14,7 +14,7 @@ use moongate_config::integration::PayloadFormat;
 use moongate_exchange::{Body, Exchange, Kind, Rejection, Response};
 use moongate_function::local::{Invocation, InvokeError, Outcome, ResultBody};
 use moongate_function::result::{ResultError, v1, v2};
-use moongate_lua::ErrorKind;
+use moongate_lua::{ErrorKind, Outside};
 
 use crate::pipeline::integrate::{Answered, Selector};
 use crate::pipeline::{script, template};
@@ -36,10 +36,11 @@ pub(super) async fn call(
     plan: &FunctionPlan,
     exchange: &mut Exchange,
     event: Bytes,
+    outside: &impl Outside,
 ) -> Result<Answered, Rejection> {
     let started = Instant::now();
     let given = match &plan.runner {
-        FunctionRunner::Script(id) => match script::vm(route)?.call_function(*id, &event, exchange) {
+        FunctionRunner::Script(id) => match script::bank(route)?.call_function(*id, &event, exchange, outside).await {
             Ok(result) => Ok(Given::Result(result)),
             // As Lambda reports an error that a function raised; a run over its budget ends the request as everywhere.
             Err(error) if error.kind == ErrorKind::Raised && matches!(plan.form, FunctionForm::Mapped { .. }) => {

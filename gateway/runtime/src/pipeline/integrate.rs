@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use http::StatusCode;
 use moongate_exchange::{Exchange, Exit, Kind, Rejection, Request, Response};
+use moongate_lua::Outside;
 
+use crate::outbound::Sender;
 use crate::pipeline::affinity;
 use crate::pipeline::map_request::IntegrationRequest;
 use crate::pipeline::{function, validate};
@@ -43,19 +45,19 @@ impl From<Response> for Answered {
 pub(super) async fn call<U: Upstreams>(
     site: &SitePlan,
     route: &RoutePlan,
-    upstreams: &U,
+    outside: &Sender<'_, U>,
     exchange: &mut Exchange,
     request: IntegrationRequest,
 ) -> Result<Answered, Exit> {
     match (&route.integration, request) {
         (IntegrationPlan::HttpProxy(plan) | IntegrationPlan::Http(plan), IntegrationRequest::Http(request)) => {
-            http(site, plan, upstreams, exchange, request).await.map(Answered::from)
+            http(site, plan, outside.upstreams, exchange, request).await.map(Answered::from)
         }
         (IntegrationPlan::Mock(_), IntegrationRequest::Mock(number)) => {
             Ok(Answered { response: Response::new(StatusCode::OK), selector: Selector::Number(number) })
         }
         (IntegrationPlan::Function(plan), IntegrationRequest::Event(event)) => {
-            function::call(site, route, plan, exchange, event).await.map_err(Exit::from)
+            function::call(site, route, plan, exchange, event, outside).await.map_err(Exit::from)
         }
         (IntegrationPlan::Unavailable { reason, .. }, _) => {
             Err(Rejection::new(Kind::ApiConfigurationError, reason.to_string()).into())

@@ -21,7 +21,11 @@ pub struct AccessRecord<'exchange> {
 }
 
 /// Ends an exchange: reports it to `listen`. Call it once, when the response was sent or given up.
-pub fn finish(exchange: &Exchange, listen: &dyn Fn(&AccessRecord<'_>)) {
+pub fn finish(exchange: &mut Exchange, listen: &dyn Fn(&AccessRecord<'_>)) {
+    if let Some(at_end) = exchange.at_end.take() {
+        at_end.run(exchange);
+    }
+    let exchange = &*exchange;
     let duration = exchange.arrived.elapsed();
     if let (Some(matched), Some(status)) = (&exchange.matched, exchange.outcome.status) {
         matched.stage.counters.count(status.as_u16(), duration);

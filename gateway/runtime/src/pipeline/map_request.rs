@@ -11,10 +11,11 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT
 use http::{HeaderName, HeaderValue, Method};
 use moongate_config::integration::{ContentHandling, PayloadFormat};
 use moongate_exchange::{Body, Caller, Exchange, Exit, Headers, Kind, Rejection, Request, Target, query};
+use moongate_lua::Outside;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::pipeline::content::{self, Content, Sides};
-use crate::pipeline::{aws, forward, lookup, mock, script, template};
+use crate::pipeline::{aws, forward, lookup, mock, plugins, script, template};
 use crate::plan::{
     Action, FunctionForm, FunctionPlan, HttpPlan, IntegrationPlan, Mapping, MockPlan, Place, RoutePlan, SitePlan,
     TemplatePlan, UriPart, UriPlan, ValueSource,
@@ -71,17 +72,35 @@ impl IntegrationRequest {
     }
 }
 
-pub(super) fn build(
+pub(super) async fn build(
     site: &SitePlan,
     route: &RoutePlan,
     _caller: &Caller,
     exchange: &mut Exchange,
+    outside: &impl Outside,
+) -> Result<IntegrationRequest, Exit> {
+    let Some(mapped) = plugins::map_request(route, exchange, outside).await? else {
+        return make(site, route, exchange, false, outside).await;
+    };
+    // The integration request is made of what the plugins made; the method request stays what it is.
+    let received = exchange.request_body.replace(mapped.body);
+    let made = make(site, route, exchange, mapped.is_json, outside).await;
+    exchange.request_body = received;
+    made
+}
+
+async fn make(
+    site: &SitePlan,
+    route: &RoutePlan,
+    exchange: &mut Exchange,
+    is_json: bool,
+    outside: &impl Outside,
 ) -> Result<IntegrationRequest, Exit> {
     let mut request = match &route.integration {
         IntegrationPlan::HttpProxy(plan) => pass(site, route, plan, exchange)?,
         IntegrationPlan::Http(plan) => map(site, route, plan, exchange)?,
         IntegrationPlan::Mock(plan) => {
-            run_plugins(route, exchange, &mut client_view(exchange))?;
+            plugins::request(route, exchange, &mut client_view(exchange), outside).await?;
             return mock(route, plan, exchange).map(IntegrationRequest::Mock);
         }
         IntegrationPlan::Function(plan) => {
@@ -89,12 +108,15 @@ pub(super) fn build(
                 return Err(refused_mapping(why).into());
             }
             let mut view = client_view(exchange);
-            run_plugins(route, exchange, &mut view)?;
+            plugins::request(route, exchange, &mut view, outside).await?;
             return event(site, route, plan, exchange, &view).map(IntegrationRequest::Event);
         }
         IntegrationPlan::Unavailable { .. } => return Ok(IntegrationRequest::None),
     };
-    run_plugins(route, exchange, &mut request)?;
+    if is_json {
+        request.headers.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    plugins::request(route, exchange, &mut request, outside).await?;
     Ok(IntegrationRequest::Http(request))
 }
 
@@ -112,7 +134,10 @@ fn event(
 ) -> Result<Bytes, Exit> {
     match &plan.form {
         FunctionForm::Proxy(format) => {
-            let body = exchange.request_body.clone().unwrap_or_default();
+            let body = match &view.body {
+                Body::Full(bytes) => bytes.clone(),
+                Body::Empty | Body::Stream(_) => Bytes::new(),
+            };
             let stated = template::stated_type(&exchange.request.headers);
             let is_binary = stated.is_some_and(|media_type| site.binary.contain(&media_type)) || is_binary(&body);
             let mut headers = Cow::Borrowed(&view.headers);
@@ -134,22 +159,11 @@ fn event(
     }
 }
 
-/// The plugins' phase `request`, on whatever the integration is given. A plugin may answer instead.
-fn run_plugins(route: &RoutePlan, exchange: &mut Exchange, request: &mut Request) -> Result<(), Exit> {
-    for plugin in route.plugins.iter().filter(|plugin| plugin.on_request) {
-        let answer = script::vm(route)?.plugin_request(plugin.script, plugin.config, exchange, request);
-        if let Some(answer) = answer.map_err(script::failed)? {
-            return Err(answer.into());
-        }
-    }
-    Ok(())
-}
-
 /// The client's request as plugins see it where no upstream is asked.
 fn client_view(exchange: &Exchange) -> Request {
     let request = &exchange.request;
     let (method, target, headers) = (request.method.clone(), request.target.clone(), request.headers.clone());
-    Request { method, target, headers, body: Body::Empty }
+    Request { method, target, headers, body: exchange.request_body.clone().unwrap_or_default().into() }
 }
 
 /// `http_proxy`: the request as it came, addressed to the upstream, with mapped parameters.

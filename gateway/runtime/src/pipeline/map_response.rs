@@ -10,11 +10,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use moongate_exchange::{Body, BodyError, Caller, Exchange, Exit, Headers, Kind, Rejection, Response};
+use moongate_lua::Outside;
 
 use crate::pipeline::aws::{self, Fate};
 use crate::pipeline::content::{self, Content, Sides};
 use crate::pipeline::integrate::{Answered, Selector};
-use crate::pipeline::{lookup, script, template};
+use crate::pipeline::{lookup, plugins, script, template};
 use crate::plan::{
     Action, FunctionForm, FunctionPlan, IntegrationPlan, Mapping, Place, ResponsePlan, Responses, RoutePlan, SitePlan,
     TemplatePlan,
@@ -27,6 +28,7 @@ pub(super) async fn build<R: Record>(
     _caller: &Caller,
     exchange: &mut Exchange,
     answered: Answered,
+    outside: &impl Outside,
     record: &mut R,
 ) -> Result<Response, Exit> {
     record.note(Event::IntegrationResponse(&answered.response));
@@ -48,10 +50,8 @@ pub(super) async fn build<R: Record>(
         }
         (None, _) => answered.response,
     };
-    for plugin in route.plugins.iter().filter(|plugin| plugin.on_response) {
-        let mut vm = script::vm(route)?;
-        vm.plugin_response(plugin.script, plugin.config, exchange, &mut response).map_err(script::failed)?;
-    }
+    plugins::response(route, exchange, &mut response, outside).await?;
+    plugins::stream(route, &mut response)?;
     if let Some(overrides) = exchange.overrides.take() {
         for (name, value) in &overrides.response_headers {
             if let Some((name, value)) = field(site, exchange, name, value)? {
@@ -118,7 +118,7 @@ async fn map<R: Record>(
     if reads_body {
         record.note(Event::IntegrationBody(&received));
     }
-    let integration = Response { status, headers, body: Body::Empty };
+    let mut integration = Response { status, headers, body: Body::Empty };
     let mut mapped = Response::new(plan.status);
     set_headers(site, plan, exchange, &integration.headers, &received, &mut mapped.headers)?;
     let content = if reads_body {
@@ -137,7 +137,7 @@ async fn map<R: Record>(
     };
     mapped.headers.set_if_absent(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/json")));
     mapped.body = match chosen {
-        Some((_, template)) => render(route, template, exchange, &integration, &content.body)?.into(),
+        Some((_, template)) => render(route, template, exchange, &mut integration, &content.body)?.into(),
         None if reads_body => content.body.into(),
         None => body,
     };
@@ -189,7 +189,7 @@ fn render(
     route: &RoutePlan,
     template: &TemplatePlan,
     exchange: &mut Exchange,
-    integration: &Response,
+    integration: &mut Response,
     body: &Bytes,
 ) -> Result<Bytes, Rejection> {
     match template {

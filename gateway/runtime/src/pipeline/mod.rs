@@ -22,6 +22,7 @@ mod lookup;
 mod map_request;
 mod map_response;
 mod mock;
+mod plugins;
 mod preflight;
 mod rejection;
 mod route;
@@ -30,11 +31,14 @@ mod template;
 mod throttle;
 mod validate;
 
+use std::sync::Arc;
+
 use http::HeaderName;
 use moongate_exchange::{Caller, Exchange, Exit, Rejection, Response};
 
 pub use log::{AccessRecord, finish};
 
+use crate::outbound::Sender;
 use crate::plan::{RoutePlan, SitePlan};
 use crate::recorder::{Event, Off, Record, Stage};
 use crate::snapshot::Snapshot;
@@ -86,19 +90,22 @@ pub async fn handle_at<U: Upstreams, R: Record>(
     exchange: &mut Exchange,
     record: &mut R,
 ) -> Response {
+    let mut progress = Progress::default();
     let outcome = match site {
         Some((site, prefix_bytes)) => {
             if site.is_aws_rest() {
                 aws::hide(&mut exchange.request.headers);
             }
             preflight::note_origin(site, exchange);
-            stages(site, prefix_bytes, upstreams, exchange, record).await
+            let outside = Sender { upstreams, outbound: &site.outbound };
+            stages(site, prefix_bytes, &outside, exchange, &mut progress, record).await
         }
         None => Err(route::no_site(exchange).into()),
     };
     let site = site.map(|(site, _)| site);
     let cors = site.and_then(|site| site.cors.as_ref());
     let mut answered_by = None;
+    let is_own = outcome.is_err();
     let mut response = match outcome {
         Ok((mut response, route)) => {
             if let Some(cors) = cors {
@@ -113,6 +120,13 @@ pub async fn handle_at<U: Upstreams, R: Record>(
             rejection::answer(site, behaviour, exchange, *rejection)
         }
     };
+    if let (Some(site), Some(route)) = (site, progress.route.filter(|_| is_own && !progress.has_response)) {
+        // Plugins see the gateway's own answers too. One that fails here changes nothing more: the answer is there.
+        let outside = Sender { upstreams, outbound: &site.outbound };
+        if let Err(rejection) = plugins::response(route, exchange, &mut response, &outside).await {
+            tracing::warn!(detail = %rejection.detail, "plugin failed on an answer of the gateway's own");
+        }
+    }
     if let Some(cors) = cors {
         cors.apply(exchange.cors_origin.as_ref(), &mut response.headers);
     }
@@ -133,23 +147,41 @@ pub fn refuse(behaviour: Behaviour, exchange: &mut Exchange, rejection: Rejectio
     response
 }
 
+/// How far a request has come.
+#[derive(Default)]
+struct Progress<'site> {
+    /// Its route.
+    route: Option<&'site RoutePlan>,
+    /// Whether the integration's answer has reached the plugins.
+    has_response: bool,
+}
+
 async fn stages<'site, U: Upstreams, R: Record>(
     site: &'site SitePlan,
     prefix_bytes: usize,
-    upstreams: &U,
+    outside: &Sender<'_, U>,
     exchange: &mut Exchange,
+    progress: &mut Progress<'site>,
     record: &mut R,
 ) -> Result<(Response, &'site RoutePlan), Exit> {
     record.note(Event::Stage(Stage::Route));
     let found = route::find(site, prefix_bytes, exchange);
     record.note(Event::Matched(exchange));
+    if let Ok(route) = &found {
+        progress.route = Some(route);
+        if route.plugins.iter().any(|plugin| plugin.phases.log) {
+            let route: Arc<RoutePlan> = Arc::clone(route);
+            exchange.at_end = Some(route);
+        }
+    }
+    let found = found.map(|route| &**route);
     record.note(Event::Stage(Stage::Guard));
     guard::check(site, &found, exchange)?;
     record.note(Event::Stage(Stage::Preflight));
     preflight::answer(site, exchange)?;
     let route: &RoutePlan = found?;
     record.note(Event::Stage(Stage::Authorize));
-    let caller: Caller = authorize::caller(site, route, exchange)?;
+    let caller: Caller = authorize::caller(site, route, exchange, outside).await?;
     record.note(Event::Stage(Stage::Throttle));
     throttle::admit(route, &caller, exchange)?;
     record.note(Event::Stage(Stage::Validate));
@@ -158,11 +190,12 @@ async fn stages<'site, U: Upstreams, R: Record>(
     cache::look_up(route, &caller, exchange)?;
     record.note(Event::Stage(Stage::MapRequest));
     record.note(Event::MethodRequest(exchange));
-    let request = map_request::build(site, route, &caller, exchange)?;
+    let request = map_request::build(site, route, &caller, exchange, outside).await?;
     request.show(route, record);
     record.note(Event::Stage(Stage::Integrate));
-    let answered = integrate::call(site, route, upstreams, exchange, request).await?;
+    let answered = integrate::call(site, route, outside, exchange, request).await?;
+    progress.has_response = true;
     record.note(Event::Stage(Stage::MapResponse));
-    let response = map_response::build(site, route, &caller, exchange, answered, record).await?;
+    let response = map_response::build(site, route, &caller, exchange, answered, outside, record).await?;
     Ok((response, route))
 }

@@ -18,13 +18,13 @@ pub(super) fn find<'site>(
     site: &'site SitePlan,
     prefix_bytes: usize,
     exchange: &mut Exchange,
-) -> Result<&'site RoutePlan, Rejection> {
+) -> Result<&'site Arc<RoutePlan>, Rejection> {
     // Only AWS's `$context.path` is told how a path was written, apart from slashes before it; everything else knows one form.
     let received = exchange.received_path.take().filter(|_| site.is_aws());
     exchange.received_path = received.map(|path| format!("/{}", path.trim_start_matches('/')).into());
     let request = &exchange.request;
     let (route, parameters, outcome) = match site.router.find(&request.method, request.target.path(), prefix_bytes) {
-        Found::Route(route, parameters) => (Arc::clone(&route.facts), parameters, Ok(&**route)),
+        Found::Route(route, parameters) => (Arc::clone(&route.facts), parameters, Ok(route)),
         Found::WrongMethod(allowed) => (nowhere(site), PathParameters::default(), Err(wrong_method(site, allowed))),
         Found::Nothing => {
             let rejection = no_route(site, request.method.as_str(), request.target.path());

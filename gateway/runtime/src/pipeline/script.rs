@@ -6,15 +6,25 @@ use moongate_lua::{Bank, ErrorKind, ScriptError, VmGuard};
 
 use crate::plan::RoutePlan;
 
-/// The virtual machine of this thread.
+/// The virtual machine of this thread, for scripts that do not wait.
 pub(super) fn vm(route: &RoutePlan) -> Result<VmGuard<'_>, Rejection> {
-    let bank = route.scripts.as_deref().map(Bank::vm);
-    bank.ok_or_else(|| Rejection::new(Kind::ApiConfigurationError, "the route names a script but has none compiled"))
+    bank(route).map(Bank::vm)
+}
+
+/// The virtual machines of the route's scripts.
+pub(super) fn bank(route: &RoutePlan) -> Result<&Bank, Rejection> {
+    route
+        .scripts
+        .as_deref()
+        .ok_or_else(|| Rejection::new(Kind::ApiConfigurationError, "the route names a script but has none compiled"))
 }
 
 /// The rejection of a request whose mapping template, plugin or function failed.
 pub(super) fn failed(error: ScriptError) -> Rejection {
     let rejection = match error.kind {
+        ErrorKind::Busy => {
+            Rejection::new(Kind::ApiConfigurationError, describe(&error)).status(StatusCode::SERVICE_UNAVAILABLE)
+        }
         ErrorKind::BodyNotJson => {
             Rejection::new(Kind::BadRequestBody, describe(&error)).status(StatusCode::BAD_REQUEST)
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use moongate_config::{Compat, Protocol};
 use moongate_exchange::{RouteFacts, StageFacts, UpgradeLimits};
-use moongate_lua::{Bank, ConfigId, ScriptId};
+use moongate_lua::{Bank, ConfigId, Phases, ScriptId};
 use moongate_policy::{Authorize, Guard};
 use regex::Regex;
 
@@ -28,6 +28,7 @@ pub use integration::{
 pub use mapping::{Action, BinaryTypes, Mapping, Place, TemplatePlan, TemplateSet, ValueSource};
 pub use response::{GatewayResponsePlan, GatewayResponses, ResponsePlan, Responses, TextPart};
 
+use crate::outbound::Outbound;
 use crate::router::Router;
 
 /// An API as it is served on one of its stages.
@@ -45,6 +46,8 @@ pub struct SitePlan {
     pub binary: BinaryTypes,
     /// Policies of the guard stage that act on every request to the API.
     pub guards: Box<[Arc<dyn Guard>]>,
+    /// Whom scripts may ask.
+    pub outbound: Arc<Outbound>,
     /// The routes.
     pub router: Router,
     /// Cross-origin rules.
@@ -139,14 +142,22 @@ pub struct LuaAuthorizerPlan {
 pub struct PluginPlan {
     /// The plugin's name.
     pub name: Box<str>,
+    /// Its version.
+    pub version: Arc<str>,
     /// The script.
     pub script: ScriptId,
     /// Its settings, checked.
     pub config: ConfigId,
-    /// Whether it acts on the integration request.
-    pub on_request: bool,
-    /// Whether it acts on the method response.
-    pub on_response: bool,
+    /// When it acts.
+    pub phases: Phases,
+    /// Whether it needs the request's body in memory.
+    pub reads_request_body: bool,
+    /// Whether it needs the response's body in memory.
+    pub reads_response_body: bool,
+    /// Whether a request goes on when it fails.
+    pub fails_open: bool,
+    /// Where it is attached, for telling: `global`, `api`, `stage` or `route`.
+    pub level: &'static str,
 }
 
 impl RoutePlan {

@@ -1,7 +1,10 @@
 //! `gate`: the table of all nouns, and what belongs to none of them: secrets and meters.
 
-use crate::host::function::{PhaseSet, function, number, text};
+use crate::coroutine::PARALLEL_MAX;
+use crate::host::function::{PhaseSet, function, number, parallel, table, text};
+use crate::host::options::BadOption;
 use crate::host::{Answer, Answered, Call, Noun};
+use crate::operation::Operation;
 use crate::stack::Value;
 
 /// Longest name of a meter, in bytes.
@@ -30,6 +33,19 @@ pub(crate) static NOUN: Noun = Noun {
             ])
             .fails("raises on other names and on a script's 65th meter")
             .example("gate.meter('cache_misses')\ngate.meter('bytes_saved', 512)"),
+        parallel("parallel", PhaseSet::WAITING, in_parallel)
+            .about("Calls several functions at once: while one waits, the others go on. Gives a table with the first result of each \
+                    under its key, when all have ended.")
+            .takes(&[table("functions", "1 to 16 functions without arguments, in a list or under names")])
+            .gives("{ [any]: any }")
+            .fails("raises what the first function raised that failed, when all have ended")
+            .example(
+                "gate.parallel({ a = function() return 1 end, b = function() return gate.store.get('none') end }).a --> 1\n\
+                 local both = gate.parallel({\n\
+                     user = function() return gate.http.get('https://users.example/v1/me') end,\n\
+                     plan = function() return gate.http.get('https://plans.example/v1/mine') end,\n\
+                 })",
+            ),
     ],
     fields: &[],
     is_open: false,
@@ -68,4 +84,29 @@ fn meter<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
         Ok(()) => Ok(Answer::Nothing),
         Err(_) => Err(run.refuse(format_args!("gate.meter: there are too many meters for `{name}`"))),
     }
+}
+
+/// Checks what `coroutine.rs` then makes coroutines of.
+fn in_parallel<'call>(call: Call<'call, '_>) -> Answered<'call> {
+    const FUNCTION: &str = "gate.parallel";
+    let Value::Table(functions) = call.arguments.get(1) else { return Ok(Answer::Nil) };
+    let mut count = 0;
+    let checked = functions.for_each(|_, value| {
+        count += 1;
+        match value {
+            _ if count > PARALLEL_MAX => Err(BadOption(format!("there are more than {PARALLEL_MAX} functions"))),
+            Value::Other("function") => Ok(()),
+            other => Err(BadOption(format!("a member must be a function, not {}", other.type_name()))),
+        }
+    });
+    if let Err(BadOption(why)) = checked {
+        return Err(call.run.refuse(format_args!("{FUNCTION}: {why}")));
+    }
+    if count == 0 {
+        return Err(call.run.refuse(format_args!("{FUNCTION}: there is no function to call")));
+    }
+    if call.run.is_child {
+        return Err(call.run.refuse(format_args!("{FUNCTION} cannot be called inside of itself")));
+    }
+    call.wait(FUNCTION, Operation::Parallel)
 }

@@ -8,6 +8,7 @@ use mlua::{Lua, Table};
 use super::{Draft, Noun};
 
 mod base64;
+mod cache;
 mod context;
 mod crypto;
 mod fields;
@@ -15,6 +16,7 @@ mod form;
 mod gate;
 mod guards;
 mod hex;
+mod http;
 mod identity;
 mod input;
 mod ip;
@@ -26,6 +28,7 @@ mod regex;
 mod request;
 mod response;
 mod stage_variables;
+mod store;
 mod time;
 mod url;
 mod util;
@@ -34,11 +37,12 @@ mod vtl;
 mod xml;
 
 pub(crate) use crypto::hmac_of;
+pub(crate) use fields::write_all;
 pub(crate) use guards::guard_libraries;
 pub(crate) use vtl::install as install_vtl;
 
 /// Every noun, in the order of the reference.
-pub(crate) static NOUNS: [&Noun; 21] = [
+pub(crate) static NOUNS: [&Noun; 24] = [
     &request::NOUN,
     &response::NOUN,
     &context::NOUN,
@@ -60,6 +64,9 @@ pub(crate) static NOUNS: [&Noun; 21] = [
     &uuid::NOUN,
     &regex::NOUN,
     &ip::NOUN,
+    &http::NOUN,
+    &store::NOUN,
+    &cache::NOUN,
 ];
 
 /// Makes the nouns of the API: the globals that scripts find beside Luau's own.

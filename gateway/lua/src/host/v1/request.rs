@@ -93,6 +93,12 @@ pub(super) fn demand_exchange(run: &mut Run<'_>, function: &str) -> Result<(), R
     if run.exchange.is_some() {
         return Ok(());
     }
+    if run.phase != Phase::Load {
+        let phase = run.phase.name();
+        return Err(
+            run.refuse(format_args!("{function} is only allowed in phases with a request, and this is `{phase}`"))
+        );
+    }
     Err(run.refuse(format_args!("{function}: there is no request while a script is loaded")))
 }
 

@@ -9,7 +9,7 @@ use crate::host::options::BadOption;
 use crate::host::{Answer, Answered, Call, Noun};
 use crate::json::TEXT_BYTES_MAX;
 use crate::json::encode::write_string;
-use crate::stack::Value;
+use crate::stack::{Table, Value};
 
 /// Longest URL or query that is taken apart, in bytes.
 const URL_BYTES_MAX: usize = 64 * 1024;
@@ -155,13 +155,23 @@ fn parse_query<'call>(mut call: Call<'call, '_>) -> Answered<'call> {
 }
 
 fn build_query<'call>(call: Call<'call, '_>) -> Answered<'call> {
-    const FUNCTION: &str = "gate.url.build_query";
     let Value::Table(parameters) = call.arguments.get(1) else { return Ok(Answer::Nil) };
     let run = call.run;
+    match query_of(parameters) {
+        Ok(query) => {
+            run.buffers.output = query.into_bytes();
+            Ok(Answer::Output)
+        }
+        Err(BadOption(why)) => Err(run.refuse(format_args!("gate.url.build_query: {why}"))),
+    }
+}
+
+/// The query that a table makes, sorted by name.
+pub(super) fn query_of(parameters: Table<'_>) -> Result<String, BadOption> {
     let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let mut length = 0;
-    let read = parameters.for_each(|key, value| {
-        let (mut name, mut text) = (Vec::new(), Vec::new());
+    parameters.for_each(|key, value| {
+        let mut text = Vec::new();
         let Value::Text(key) = key else { return Err(BadOption("parameters have names".to_owned())) };
         if !super::request::push_plain(value, &mut text) {
             return Err(BadOption(format!("a value must be a string, not {}", value.type_name())));
@@ -170,23 +180,18 @@ fn build_query<'call>(call: Call<'call, '_>) -> Answered<'call> {
         if length > URL_BYTES_MAX {
             return Err(BadOption(format!("the query would be longer than {URL_BYTES_MAX} bytes")));
         }
-        name.extend_from_slice(key);
-        pairs.push((name, text));
+        pairs.push((key.to_vec(), text));
         Ok(())
-    });
-    if let Err(BadOption(why)) = read {
-        return Err(run.refuse(format_args!("{FUNCTION}: {why}")));
-    }
+    })?;
     pairs.sort();
-    let output = &mut run.buffers.output;
-    output.clear();
+    let mut query = Vec::new();
     for (name, value) in pairs {
-        if !output.is_empty() {
-            output.push(b'&');
+        if !query.is_empty() {
+            query.push(b'&');
         }
-        percent_encode(&name, output);
-        output.push(b'=');
-        percent_encode(&value, output);
+        percent_encode(&name, &mut query);
+        query.push(b'=');
+        percent_encode(&value, &mut query);
     }
-    Ok(Answer::Output)
+    Ok(String::from_utf8(query).unwrap_or_default())
 }
