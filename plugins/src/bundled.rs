@@ -18,7 +18,23 @@ macro_rules! embedded {
 }
 
 /// Every bundled plugin, in the order of the names. A new one is its folder and a line here.
-const BUNDLED: &[Bundled] = &[embedded!("correlation-id")];
+const BUNDLED: &[Bundled] = &[
+    embedded!("ab-router"),
+    embedded!("bot-detection"),
+    embedded!("correlation-id"),
+    embedded!("geo-country"),
+    embedded!("graphql-depth-limit"),
+    embedded!("hmac-auth"),
+    embedded!("idempotency-key"),
+    embedded!("ip-restriction"),
+    embedded!("json-threat-protection"),
+    embedded!("jwt-claims-to-headers"),
+    embedded!("oauth2-introspection"),
+    embedded!("request-transformer"),
+    embedded!("response-data-mask"),
+    embedded!("response-transformer"),
+    embedded!("xml-to-json"),
+];
 
 struct Bundled {
     name: &'static str,

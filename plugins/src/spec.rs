@@ -15,9 +15,15 @@
 //!         client_ip = "192.0.2.10",
 //!         integration = { path = "/v2/a" },                       -- the integration request, if not the client's as it came
 //!         upstream = { status = 200, headers = { ["set-cookie"] = { "a=1", "b=2" } }, body = { answer = 42 } },
+//!         http = { ["GET https://users.example/me"] = { body = { user = "ann" } } },   -- what services answer `gate.http`
+//!         secrets = { ["env:KEY"] = "secret" },                   -- what references in the settings stand for
+//!         now = 1775736000, seed = 1,                             -- the clock stands still, random bytes repeat
+//!         before = { { path = "/a" } },                           -- requests that came before, with the same store and cache
 //!         expect = {
 //!             request = { method = "GET", path = "/a?b=c", headers = { accept = true }, body = "" },
 //!             response = { status = 200, headers = { ["x-greeting"] = "hello", server = false }, exit = false },
+//!             caller = { principal = "ann", context = { plan = "gold" } },
+//!             calls = { "GET https://users.example/me" },         -- what was asked of services, in this order
 //!             log = { "greeted" },
 //!         },
 //!     },
@@ -32,24 +38,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use moongate_exchange::{Body, Connection, Exchange, Headers, Request, Response, Target};
-use moongate_lua::{Bank, ConfigId, Kind, Limits, ScriptError, ScriptId, ScriptSet, Tenant};
+use moongate_lua::{Bank, ConfigId, Decision, ErrorKind, Kind, Limits, Phases, ScriptError, ScriptId, ScriptSet};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::description::Phase;
+use crate::library::MissingLibrary;
 use crate::plugin::Plugin;
 use crate::settings::Problem;
 use crate::spec::case::{Case, CaseError};
 use crate::spec::compare::Comparison;
+use crate::spec::world::World;
 
 mod case;
 mod compare;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -92,9 +104,9 @@ pub fn run_specs(files: &BTreeMap<String, String>, name: &str) -> Report {
             return report;
         }
     };
-    match Engine::load(&plugin, &Value::Null) {
-        Ok(engine) => {
-            if let Some(difference) = engine.undeclared(&plugin.phases) {
+    match declared_phases(&plugin) {
+        Ok(phases) => {
+            if let Some(difference) = undeclared(phases, &plugin.phases) {
                 report.fail("plugin.toml", None, vec![difference]);
             }
         }
@@ -152,6 +164,24 @@ fn blank() -> Exchange {
     Exchange::new(Arc::new(Connection::new(nowhere, nowhere, false)), Version::HTTP_11, request)
 }
 
+/// The phases that a handler returns. Nothing is attached, so `init` does not run.
+fn declared_phases(plugin: &Plugin) -> Result<Phases, ScriptError> {
+    let mut set = ScriptSet::new();
+    let modules = plugin.modules(|_| None).unwrap_or_default();
+    let script = set.add_with(Kind::Plugin, "handler.lua", &plugin.handler, &modules)?;
+    Ok(Bank::build(&set, 1, Limits::default())?.phases(script))
+}
+
+/// What `plugin.toml` says otherwise than the handler about phases, if it says something.
+fn undeclared(phases: Phases, declared: &[Phase]) -> Option<String> {
+    let there: Vec<&str> = phases.names().collect();
+    let said: BTreeSet<&str> = declared.iter().map(|phase| phase.name()).collect();
+    if declared.is_empty() || said == there.iter().copied().collect() {
+        return None;
+    }
+    Some(format!("`phases` should say what the handler returns: {}", there.join(", ")))
+}
+
 fn run_case(plugin: &Plugin, file: &str, declared: &Value, report: &mut Report) {
     let case = match Case::deserialize(declared) {
         Ok(case) => case,
@@ -183,15 +213,33 @@ fn play(plugin: &Plugin, case: &Case) -> Result<Vec<String>, PlayError> {
     if !expect.is_something() {
         return Ok(vec!["the case expects nothing".to_owned()]);
     }
-    let engine = Engine::load(plugin, &plugin.with_defaults(&case.config)).map_err(PlayError::Load)?;
-    let (mut exchange, request) = case.start()?;
+    let world = World::of(case)?;
+    let engine = match (Engine::load(plugin, &plugin.with_defaults(&case.config), &world), &expect.error) {
+        (Ok(engine), _) => engine,
+        (Err(error), Some(text)) if error.to_string().contains(text) => return Ok(Vec::new()),
+        (Err(error), _) => return Err(PlayError::Load(error)),
+    };
+    for request in &case.before {
+        let (mut exchange, request) = case.start(request)?;
+        let played = engine.play(&mut exchange, request, case.upstream.response()?, &world);
+        if let Err(error) = played {
+            return Ok(vec![format!("the plugin failed on a request before: {error}")]);
+        }
+    }
+    let (mut exchange, request) = case.start(&case.request)?;
     let mut comparison = Comparison::new(exchange.id);
-    match (engine.play(&mut exchange, request, case.upstream.response()?), &expect.error) {
+    match (engine.play(&mut exchange, request, case.upstream.response()?, &world), &expect.error) {
         (Ok(played), None) => played.compare(case, &mut comparison),
         (Ok(_), Some(text)) => comparison.note(format!("expected an error with {text:?}, but there was none")),
         (Err(error), Some(text)) if error.to_string().contains(text) => {}
         (Err(error), Some(text)) => comparison.note(format!("expected an error with {text:?}, got: {error}")),
         (Err(error), None) => comparison.note(format!("the plugin failed: {error}")),
+    }
+    if let Some(want) = &expect.caller {
+        comparison.caller(want, exchange.caller.as_ref());
+    }
+    if let Some(want) = &expect.calls {
+        comparison.calls(want, &world.calls());
     }
     comparison.log(expect.log.as_deref().unwrap_or_default(), &exchange.script_log);
     Ok(comparison.finish())
@@ -213,6 +261,7 @@ struct Engine {
     bank: Bank,
     script: ScriptId,
     config: ConfigId,
+    phases: Phases,
 }
 
 /// What a plugin made of an exchange.
@@ -223,37 +272,115 @@ struct Played {
 }
 
 impl Engine {
-    fn load(plugin: &Plugin, settings: &Value) -> Result<Self, ScriptError> {
+    fn load(plugin: &Plugin, settings: &Value, world: &World) -> Result<Self, ScriptError> {
         let mut set = ScriptSet::new();
-        let script = set.add(Kind::Plugin, "handler.lua", &plugin.handler)?;
-        let config = set.add_config(script, settings, Tenant::default(), None)?;
-        Ok(Self { bank: Bank::build(&set, 1, Limits::default())?, script, config })
+        let missing = |error: MissingLibrary| ScriptError {
+            kind: ErrorKind::Compile,
+            script: "handler.lua".to_owned(),
+            line: Some(error.line),
+            message: error.to_string(),
+        };
+        let modules = plugin.modules(|_| None).map_err(missing)?;
+        let script = set.add_with(Kind::Plugin, "handler.lua", &plugin.handler, &modules)?;
+        let config = set.add_config(script, settings, world.tenant.clone(), None)?;
+        let bank = Bank::build_with(&set, 1, Limits::default(), world.services.clone())?;
+        let phases = bank.phases(script);
+        Ok(Self { bank, script, config, phases })
     }
 
-    /// What `plugin.toml` says otherwise than the handler about phases, if it says something.
-    fn undeclared(&self, declared: &[Phase]) -> Option<String> {
-        let there: Vec<&str> = self.bank.phases(self.script).names().collect();
-        let said: BTreeSet<&str> = declared.iter().map(|phase| phase.name()).collect();
-        if declared.is_empty() || said == there.iter().copied().collect() {
-            return None;
-        }
-        Some(format!("`phases` should say what the handler returns: {}", there.join(", ")))
-    }
-
-    /// Runs the phases as the pipeline does: an answer of phase `request` ends the exchange.
+    /// Runs the phases as the pipeline does: an answer ends the exchange, and passes through the phase `response` too.
     fn play(
         &self,
         exchange: &mut Exchange,
         mut request: Request,
-        mut response: Response,
+        response: Response,
+        world: &World,
     ) -> Result<Played, ScriptError> {
-        let mut vm = self.bank.vm();
-        if let Some(mut answer) = vm.plugin_request(self.script, self.config, exchange, &mut request)? {
-            vm.plugin_response(self.script, self.config, exchange, &mut answer)?;
-            return Ok(Played { request: None, response: answer });
+        let answer = self.before_upstream(exchange, &mut request, world)?;
+        let is_exit = answer.is_some();
+        let mut response = answer.unwrap_or(response);
+        if self.phases.response {
+            let responded = self.bank.plugin_response(self.script, self.config, exchange, &mut response, world);
+            block_on(responded)?;
         }
-        vm.plugin_response(self.script, self.config, exchange, &mut response)?;
-        Ok(Played { request: Some(request), response })
+        if self.phases.response_chunk && !is_exit {
+            self.stream(&mut response)?;
+        }
+        exchange.outcome.status = Some(response.status);
+        if self.phases.log {
+            self.bank.plugin_log(self.script, self.config, exchange)?;
+        }
+        Ok(Played { request: (!is_exit).then_some(request), response })
+    }
+
+    /// The phases before the upstream is asked, and the answer where there is one by then.
+    fn before_upstream(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+        world: &World,
+    ) -> Result<Option<Response>, ScriptError> {
+        let (bank, script, config) = (&self.bank, self.script, self.config);
+        if self.phases.authorize {
+            let (opinion, answer) = block_on(bank.plugin_authorize(script, config, exchange, world))?;
+            if answer.is_some() {
+                return Ok(answer.map(|answer| *answer));
+            }
+            if let Some(opinion) = opinion {
+                if opinion.decision != Decision::Allow {
+                    return Ok(Some(Response::new(StatusCode::FORBIDDEN)));
+                }
+                let caller = exchange.caller.get_or_insert_default();
+                caller.principal = opinion.principal.or(caller.principal.take());
+                Arc::make_mut(&mut caller.context).extend(opinion.context);
+            }
+        }
+        if self.phases.map_request {
+            let body = exchange.request_body.clone().unwrap_or_default();
+            let (mapped, answer) = block_on(bank.plugin_map_request(script, config, exchange, &body, world))?;
+            if answer.is_some() {
+                return Ok(answer.map(|answer| *answer));
+            }
+            if let Some(mapped) = mapped {
+                request.body = mapped.body.into();
+            }
+        }
+        if self.phases.request {
+            let ((), answer) = block_on(bank.plugin_request(script, config, exchange, request, world))?;
+            return Ok(answer.map(|answer| *answer));
+        }
+        Ok(None)
+    }
+
+    /// Passes a body through the phase `response_chunk`, in pieces of eight bytes.
+    fn stream(&self, response: &mut Response) -> Result<(), ScriptError> {
+        let Body::Full(body) = std::mem::take(&mut response.body) else { return Ok(()) };
+        let stream = self.bank.begin_stream(self.script)?;
+        let mut out = Vec::new();
+        let pieces = body.chunks(8).map(|piece| (piece, false)).chain([(&[][..], true)]);
+        for (piece, is_last) in pieces {
+            match self.bank.plugin_chunk(self.script, self.config, &stream, piece, is_last) {
+                Ok(changed) => out.extend_from_slice(changed.as_deref().unwrap_or(piece)),
+                Err(error) => {
+                    self.bank.end_stream(stream);
+                    return Err(error);
+                }
+            }
+        }
+        self.bank.end_stream(stream);
+        response.body = Bytes::from(out).into();
+        Ok(())
+    }
+}
+
+/// Runs what never waits for anything outside the process.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, ScriptError};
 use crate::machine::{Argument, Reference};
 use crate::run::Phase;
 use crate::sandbox::{Environment, Sandbox};
-use crate::script::{Config, Kind, Script};
+use crate::script::{Config, ConfigId, Kind, Script};
 use crate::vm::Vm;
 
 /// A script in the machine.
@@ -118,15 +118,12 @@ impl<'load> Loader<'load> {
         let chunk = self.chunk(&script.name, &script.bytecode, &environment);
         let chunk = chunk.and_then(|chunk| self.vm.machine().keep(chunk)).map_err(failed)?;
         environments.push(environment);
-        let freeze = |environments: &[Environment]| {
-            environments.iter().try_for_each(|environment| environment.freeze(&self.refusal)).map_err(failed)
-        };
         if script.kind == Kind::Template {
-            freeze(&environments)?;
+            self.freeze_all(&environments).map_err(failed)?;
             return Ok(Loaded::Template(chunk));
         }
-        let result = run(self.vm, self.call, self.result_reference, &self.result, &script.name, chunk, b"null")?;
-        freeze(&environments)?;
+        let result = self.run(&script.name, chunk, b"null", None)?;
+        self.freeze_all(&environments).map_err(failed)?;
         // What was not required by now cannot be any more: a library would be loaded in the middle of a request.
         modules.clear().map_err(failed)?;
         let wrong = |message: &str| ScriptError::new(ErrorKind::BadResult, &script.name, message);
@@ -156,6 +153,10 @@ impl<'load> Loader<'load> {
         }
     }
 
+    fn freeze_all(&self, environments: &[Environment]) -> mlua::Result<()> {
+        environments.iter().try_for_each(|environment| environment.freeze(&self.refusal))
+    }
+
     fn chunk(&self, name: &str, bytecode: &[u8], environment: &Environment) -> mlua::Result<Function> {
         let chunk = self.sandbox.lua.load(bytecode).set_name(format!("={name}"));
         chunk.set_mode(ChunkMode::Binary).set_environment(environment.table.clone()).into_function()
@@ -166,7 +167,8 @@ impl<'load> Loader<'load> {
         let name = self.vm.name(config.script).to_owned();
         let failed = |error| ScriptError::machine(&name, &error);
         let event = self.vm.machine().event();
-        let settings = self.run("configuration", event, &config.json)?;
+        let id = ConfigId::at(self.vm.configs_loaded());
+        let settings = self.run("configuration", event, &config.json, None)?;
         let settings = Argument::Value(self.vm.machine().keep(settings).map_err(failed)?);
         let init = match self.vm.loaded(config.script) {
             Some(Loaded::Plugin(functions)) => functions.init,
@@ -180,31 +182,26 @@ impl<'load> Loader<'load> {
         let machine = self.vm.machine();
         let values = (machine.value(init).map_err(failed)?, machine.value(settings_reference).map_err(failed)?);
         let bound = call.call::<Function>(values).and_then(|bound| machine.keep(bound)).map_err(failed)?;
-        let state = self.run(&name, bound, b"null")?;
+        let state = self.run(&name, bound, b"null", Some(id))?;
         let state: mlua::Value = self.freeze.call(state).map_err(failed)?;
         let state = Argument::Value(self.vm.machine().keep(state).map_err(failed)?);
         Ok(vec![settings, state])
     }
 
     /// Runs a function under the budgets of a run, and returns what it returned.
-    fn run(&mut self, name: &str, function: Reference, event: &[u8]) -> Result<mlua::Value, ScriptError> {
-        run(self.vm, self.call, self.result_reference, &self.result, name, function, event)
+    fn run(
+        &mut self,
+        name: &str,
+        function: Reference,
+        event: &[u8],
+        config: Option<ConfigId>,
+    ) -> Result<mlua::Value, ScriptError> {
+        let arguments = [Argument::Value(function), Argument::Value(self.result_reference)];
+        let subject = Subject { config, ..Subject::load(event) };
+        let outcome = self.vm.execute(self.call, &arguments, subject, |_, _| Ok(()));
+        if outcome.result.is_err() || outcome.overrun.is_some() {
+            return Err(self.vm.fail(name, outcome));
+        }
+        self.result.raw_get(1).map_err(|error| ScriptError::machine(name, &error))
     }
-}
-
-fn run(
-    vm: &mut Vm,
-    call: Reference,
-    result_reference: Reference,
-    result: &Table,
-    name: &str,
-    function: Reference,
-    event: &[u8],
-) -> Result<mlua::Value, ScriptError> {
-    let arguments = [Argument::Value(function), Argument::Value(result_reference)];
-    let outcome = vm.execute(call, &arguments, Subject::load(event), |_, _| Ok(()));
-    if outcome.result.is_err() || outcome.overrun.is_some() {
-        return Err(vm.fail(name, outcome));
-    }
-    result.raw_get(1).map_err(|error| ScriptError::machine(name, &error))
 }

@@ -58,6 +58,11 @@ impl ScriptId {
 }
 
 impl ConfigId {
+    /// The configuration that was added in this place.
+    pub(crate) fn at(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }

@@ -358,6 +358,11 @@ impl Vm {
         arguments.ok_or_else(|| ScriptError::new(ErrorKind::Internal, self.name(id), "there is no such configuration"))
     }
 
+    /// How many attachments are ready.
+    pub(crate) fn configs_loaded(&self) -> usize {
+        self.configs.len()
+    }
+
     /// A script in the machine.
     pub(crate) fn loaded(&self, id: ScriptId) -> Option<&Loaded> {
         self.scripts.get(id.index())

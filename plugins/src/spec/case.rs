@@ -27,7 +27,21 @@ pub(super) struct Case {
     pub(super) config: Value,
     /// What the client sends.
     #[serde(default)]
-    request: DeclaredRequest,
+    pub(super) request: DeclaredRequest,
+    /// Requests that came before, to the same attachment with the same store.
+    #[serde(default)]
+    pub(super) before: Vec<DeclaredRequest>,
+    /// What services answer, by method and URL.
+    #[serde(default)]
+    pub(super) http: BTreeMap<String, UpstreamResponse>,
+    /// What references to secrets stand for.
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<Box<str>, Box<str>>,
+    /// What the clock says, in seconds since 1970.
+    pub(super) now: Option<f64>,
+    /// Where random bytes begin.
+    #[serde(default)]
+    pub(super) seed: u64,
     client_ip: Option<IpAddr>,
     /// The integration request before the plugin sees it, where it is not the client's request as it came.
     integration: Option<DeclaredRequest>,
@@ -43,7 +57,7 @@ pub(super) struct Case {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeclaredRequest {
+pub(super) struct DeclaredRequest {
     method: Option<String>,
     /// Path and query.
     path: Option<String>,
@@ -90,8 +104,20 @@ pub(super) struct Expect {
     pub(super) request: Option<ExpectedRequest>,
     /// What the client gets.
     pub(super) response: Option<ExpectedResponse>,
+    /// Who is found to call.
+    pub(super) caller: Option<ExpectedCaller>,
+    /// What is asked of services, in this order.
+    pub(super) calls: Option<Vec<String>>,
     /// Texts that logged lines hold, in this order.
     pub(super) log: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectedCaller {
+    pub(super) principal: Option<String>,
+    #[serde(default)]
+    pub(super) context: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,9 +175,9 @@ pub(super) enum CaseError {
 
 impl Case {
     /// The exchange as it stands before the plugin runs, and the integration request.
-    pub(super) fn start(&self) -> Result<(Exchange, Request), CaseError> {
-        let integration = self.integration.as_ref().unwrap_or(&self.request).request()?;
-        let request = self.request.request()?;
+    pub(super) fn start(&self, declared: &DeclaredRequest) -> Result<(Exchange, Request), CaseError> {
+        let integration = self.integration.as_ref().unwrap_or(declared).request()?;
+        let request = declared.request()?;
         let body = match &request.body {
             Body::Full(bytes) => bytes.clone(),
             Body::Empty | Body::Stream(_) | Body::Duplex(_) => Bytes::new(),
@@ -202,6 +228,8 @@ impl Expect {
             || self.request.is_some()
             || self.response.is_some()
             || self.log.is_some()
+            || self.caller.is_some()
+            || self.calls.is_some()
     }
 }
 

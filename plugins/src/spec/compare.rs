@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use moongate_exchange::{Body, Headers, Request, RequestId, Response};
+use moongate_exchange::{Body, Caller, Headers, Request, RequestId, Response};
 use serde_json::Value;
 
-use crate::spec::case::{ExpectedField, ExpectedRequest, ExpectedResponse};
+use crate::spec::case::{ExpectedCaller, ExpectedField, ExpectedRequest, ExpectedResponse};
 
 /// What stands for the request's id in an expected text.
 const REQUEST_ID: &str = "{request_id}";
@@ -21,6 +21,31 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
+    /// Compares who was found to call.
+    pub(super) fn caller(&mut self, want: &ExpectedCaller, got: Option<&Caller>) {
+        let principal = got.and_then(|caller| caller.principal.as_deref());
+        if want.principal.is_some() && want.principal.as_deref() != principal {
+            self.note(format!(
+                "caller: expected {:?}, got {principal:?}",
+                want.principal.as_deref().unwrap_or_default()
+            ));
+        }
+        for (name, value) in &want.context {
+            let found = got.and_then(|caller| caller.context.get(name.as_str())).map(ToString::to_string);
+            let wanted = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if found.as_deref() != Some(&wanted) {
+                self.note(format!("caller's `{name}`: expected {wanted:?}, got {found:?}"));
+            }
+        }
+    }
+
+    /// Compares what was asked of services.
+    pub(super) fn calls(&mut self, want: &[String], got: &[String]) {
+        if want != got {
+            self.note(format!("calls: expected {want:?}, got {got:?}"));
+        }
+    }
+
     pub(super) fn new(id: RequestId) -> Self {
         Self { id, differences: Vec::new() }
     }
