@@ -281,7 +281,7 @@ fn libraries_secrets_and_digests_are_checked_when_the_project_is_loaded() {
     let cases = [
         ("plugins/marker/lib/marks.lua", "return { make = function() return 'other' end }", "E118"),
         ("apis/a.yaml", &*api.replace("keys/mark.txt", "keys/none.txt"), "E110"),
-        ("plugins/marker/handler.lua", "require 'lib.none'\nreturn { request = function() end }", "E119"),
+        ("plugins/marker/handler.lua", "require 'lib.none'\nreturn { request = function() end }", "E121"),
     ];
     for (path, text, code) in cases {
         let event = gateway.edit_and_wait(path, text);
