@@ -53,6 +53,7 @@ pub(crate) fn exchange() -> Exchange {
             name: "prod".into(),
             variables: variables.map(|(name, value)| (name.into(), value.into())).into(),
             deployment_id: "d1".into(),
+            ..StageFacts::default()
         }),
         parameters,
         prefix_bytes: "/prod".len(),
