@@ -78,7 +78,7 @@ fn plain(value: &Value, indent: usize) -> String {
 
 /// A text of several lines, where the block style says it exactly (YAML 1.2.2 section 8.1.2).
 fn literal(text: &str, indent: usize) -> Option<String> {
-    let is_simple = text.chars().all(|c| c == '\n' || (' '..='~').contains(&c) || ('\u{a0}'..='\u{d7ff}').contains(&c));
+    let is_simple = text.chars().all(|c| c == '\n' || (' '..='~').contains(&c) || ('\u{a0}'..='\u{1fff}').contains(&c));
     let ends_once = text.ends_with('\n') && !text.ends_with("\n\n");
     if !is_simple || !ends_once || text.matches('\n').count() < 2 || text.starts_with([' ', '\n']) {
         return None;
@@ -102,7 +102,21 @@ fn quoted(text: &str) -> String {
         starts_well && text.chars().all(|c| is_word(c) || c == ' ') && !text.ends_with(' ') && !text.contains("  ");
     let lower = text.to_ascii_lowercase();
     let is_other = matches!(lower.as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n");
-    if is_safe && !is_other { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
+    if is_safe && !is_other { text.to_owned() } else { escaped(text) }
+}
+
+/// A text in JSON's quotes, with escapes for what JSON allows as it stands and YAML takes for a line's end, a mark or unprintable.
+fn escaped(text: &str) -> String {
+    let json = serde_json::to_string(text).unwrap_or_default();
+    json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+        out
+    })
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ mod tests {
             ((9000, 90), (1000, 25), Opinion::Fine),
             ((9000, 90), (1000, 34), Opinion::Watch),
             ((9000, 90), (1000, 200), Opinion::Worse),
-            ((0, 0), (1000, 500), Opinion::Worse),
+            ((0, 0), (1000, 500), Opinion::Watch),
             ((9000, 900), (1000, 0), Opinion::Fine),
         ];
         for (stable, canary, want) in cases {
