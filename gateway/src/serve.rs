@@ -62,7 +62,8 @@ pub(crate) fn control(
         Err(error) => anyhow::bail!("the data folder `{}` cannot be used: {error}", data_dir.display()),
     };
     let secrets = Box::new(LocalSecrets::new(root));
-    let compiler = Compiler::new(settings.workers, settings.scripts, secrets).with_credentials(Arc::clone(credentials));
+    let compiler =
+        Compiler::new(settings.workers, settings.scripts.clone(), secrets).with_credentials(Arc::clone(credentials));
     let (composer, credentials) = (Arc::clone(composer), Arc::clone(credentials));
     Follower::new(node, feed, known_good, composer, credentials).start(RevisionCompiler::new(compiler))
 }

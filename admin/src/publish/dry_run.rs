@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moongate_config::{Deployment, Digest, Issue, Manifest};
-use moongate_lua::Limits;
 use moongate_policy::{Secret, SecretError, Secrets};
-use moongate_runtime::compile::{Compiler, RevisionCompiler};
+use moongate_runtime::compile::{Compiler, RevisionCompiler, ScriptSettings};
 
 use crate::problem::{FieldError, Problem};
 
@@ -18,7 +17,7 @@ pub(crate) struct DryRun(RevisionCompiler);
 
 impl Default for DryRun {
     fn default() -> Self {
-        Self(RevisionCompiler::new(Compiler::new(1, Limits::default(), Box::new(StandIns))))
+        Self(RevisionCompiler::new(Compiler::new(1, ScriptSettings::default(), Box::new(StandIns))))
     }
 }
 

@@ -212,7 +212,7 @@ pub(crate) unsafe extern "C-unwind" fn go_on(state: *mut lua_State, _status: c_i
                 ffi::lua_rawsetfield(state, -2, c"status".as_ptr());
                 ffi::lua_pushlstring_(state, body.as_ptr().cast(), body.len());
                 ffi::lua_rawsetfield(state, -2, c"body".as_ptr());
-                if build::push_json(state, headers, false).is_err() {
+                if build::push_json(state, headers, build::Form::Plain).is_err() {
                     ffi::lua_pushnil(state);
                 }
                 ffi::lua_rawsetfield(state, -2, c"headers".as_ptr());

@@ -109,7 +109,7 @@ impl Sandbox {
             names.push((name, Value::Table(noun)));
         }
         let without_library = Self { lua: lua.clone(), names: names.clone() };
-        let environment = without_library.environment()?.table;
+        let environment = without_library.environment(None)?.table;
         names.push(("vtl", Value::Table(host::install_vtl(&lua, environment)?)));
         for (_, value) in &names {
             if let Value::Table(table) = value {

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
 use moongate_function::local::Functions;
-use moongate_proxy::ResolverOptions;
 use moongate_proxy::upstream::{Fleet, Pool};
 use moongate_runtime::compile::ScriptSettings;
 use moongate_runtime::invocation::{Call, Invocation, Unasked, invoke};
@@ -117,10 +116,10 @@ fn test(arguments: Test) -> anyhow::Result<ExitCode> {
     let (api, target, method) = (call.api.clone(), call.target.clone(), call.method.clone());
     moongate_runtime::enter_worker(0);
     // Names are resolved as the gateway would.
-    let settings = match Settings::read(Flags::default(), &loaded.sources, &arguments.project) {
+    let settings = match Settings::read(Flags::default(), loaded.sources(), &arguments.project) {
         Ok(settings) => settings,
         Err(issues) => {
-            Printer::new(Output::Text).issues(&issues, &loaded.sources);
+            Printer::new(Output::Text).issues(&issues, loaded.sources());
             return Ok(ExitCode::from(INVALID_CONFIGURATION));
         }
     };

@@ -71,7 +71,7 @@ impl World {
             let Response { status, headers, body } = answer.response()?;
             let body = match body {
                 Body::Full(bytes) => bytes,
-                Body::Empty | Body::Stream(_) => bytes::Bytes::new(),
+                Body::Empty | Body::Stream(_) | Body::Duplex(_) => bytes::Bytes::new(),
             };
             answers.insert(call.clone(), HttpAnswer { status, headers, body });
         }

@@ -47,6 +47,12 @@ pub(super) fn compile(cx: &mut ApiContext<'_>) -> Option<ApiSites> {
             upstreams: cx.upstreams,
             documents: cx.documents,
             limits: cx.limits,
+            limits_max: cx.limits_max,
+            services: cx.services,
+            outbound: cx.outbound,
+            global_plugins: cx.global_plugins,
+            functions: cx.functions,
+            function_names: cx.function_names,
             workers: cx.workers,
             issues: cx.issues,
         };

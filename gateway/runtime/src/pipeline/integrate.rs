@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use http::StatusCode;
 use moongate_exchange::{Exchange, Exit, Kind, Rejection, Request, Response};
-use moongate_lua::Outside;
 
 use crate::outbound::Sender;
 use crate::pipeline::affinity;

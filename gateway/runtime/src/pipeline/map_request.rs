@@ -136,7 +136,7 @@ fn event(
         FunctionForm::Proxy(format) => {
             let body = match &view.body {
                 Body::Full(bytes) => bytes.clone(),
-                Body::Empty | Body::Stream(_) => Bytes::new(),
+                Body::Empty | Body::Stream(_) | Body::Duplex(_) => Bytes::new(),
             };
             let stated = template::stated_type(&exchange.request.headers);
             let is_binary = stated.is_some_and(|media_type| site.binary.contain(&media_type)) || is_binary(&body);

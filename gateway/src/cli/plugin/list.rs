@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use moongate_function::local::Functions;
 use moongate_runtime::plan::{RoutePlan, SitePlan};
 
 use crate::cli::INVALID_CONFIGURATION;
@@ -40,9 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(INVALID_CONFIGURATION));
         }
     };
-    let loaded = Loader::new(&root, 1, scripts).load()?;
+    let loaded = Loader::new(&root, 1, scripts, Functions::start()?).load()?;
     let Some(snapshot) = &loaded.snapshot else {
-        Printer::new(Output::Text).issues(&loaded.issues, &loaded.sources);
+        Printer::new(Output::Text).issues(&loaded.issues, loaded.sources());
         return Ok(ExitCode::from(INVALID_CONFIGURATION));
     };
     let mut apis: Vec<_> =
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Some(stage) => api.stages.iter().find(wanted).with_context(|| format!("there is no stage `{stage}`"))?,
             None => &api.stages[api.default_stage],
         };
-        print_site(arguments, &stage.1);
+        print_site(arguments, &stage.1.stable);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -157,6 +157,7 @@ impl Sample {
                     .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                     .collect(),
                 deployment_id: "sample".into(),
+                ..StageFacts::default()
             }),
             parameters,
             prefix_bytes: 0,
@@ -259,7 +260,7 @@ pub(super) fn run(
         let original = evaluate::render(template, &sample.for_evaluator(&exchange), &find);
         let body = Bytes::from(sample.body_text());
         let mapped = if is_response {
-            bank.vm().map_response(script, &mut exchange, &Response::new(StatusCode::OK), &body)
+            bank.vm().map_response(script, &mut exchange, &mut Response::new(StatusCode::OK), &body)
         } else {
             bank.vm().map_request(script, &mut exchange, &body)
         };
