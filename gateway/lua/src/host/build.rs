@@ -18,8 +18,8 @@ use crate::json::scan::{self, Fault, RawText};
 use crate::json::{DEPTH_MAX, Stop};
 use crate::run;
 
-/// Places on the stack per level: the table, the order of its keys, and the key of the member that is read.
-const SLOTS_PER_LEVEL: usize = 3;
+/// Places on the stack per level: the table, and the key of the member that is read.
+const SLOTS_PER_LEVEL: usize = 2;
 
 /// How values are made.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,15 +33,19 @@ pub(crate) enum Form {
     Velocity,
 }
 
-/// Keys of tables of the library `vtl`: the order of a map's keys, and the digits of a number.
-const KEYS: c_int = 1;
-const DIGITS: c_int = 0;
+/// Keys of tables of the library `vtl`: the order of a map's keys, and the digits of a number. Not UTF-8, so no text of JSON.
+const KEYS: &[u8] = b"\xff";
+const DIGITS: &[u8] = b"\xfe";
+
+/// Places on the stack below the values of [`Form::Velocity`], two per level: the order of the keys of the map that was read
+/// last on this level, and the one of the map that is being read. Maps in a list mostly have the same keys and share one order.
+const ORDERS: c_int = 2 * (DEPTH_MAX as c_int + 1);
 
 /// Largest whole number that doubles count to without gaps: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Places on the stack that building needs.
-const SLOTS: c_int = (SLOTS_PER_LEVEL * DEPTH_MAX + 8) as c_int;
+const SLOTS: c_int = (SLOTS_PER_LEVEL * DEPTH_MAX + 8) as c_int + ORDERS;
 
 /// Puts the value of a JSON text on the stack. May raise.
 ///
@@ -54,7 +58,23 @@ pub(crate) unsafe fn push_json(state: *mut lua_State, text: &[u8], form: Form) -
         return Err(Fault::new(0, "the Lua stack is full"));
     }
     let list_metatable = run::with(|run| run.list_metatable_ref).unwrap_or(ffi::LUA_REFNIL);
-    let mut builder = Builder { state, counts: [0; DEPTH_MAX + 1], depth: 0, form, list_metatable };
+    // SAFETY: there is room.
+    let orders = unsafe {
+        let top = ffi::lua_gettop(state);
+        if form == Form::Velocity {
+            ffi::lua_settop(state, top + ORDERS);
+        }
+        top
+    };
+    let mut builder = Builder {
+        state,
+        counts: [0; DEPTH_MAX + 1],
+        shared: [-1; DEPTH_MAX + 1],
+        depth: 0,
+        form,
+        list_metatable,
+        orders,
+    };
     decode::read(text, &mut builder, &CurrentRun)
 }
 
@@ -140,9 +160,13 @@ struct Builder {
     state: *mut lua_State,
     /// How many elements the list on each level has, or keys the map.
     counts: [c_int; DEPTH_MAX + 1],
+    /// How many keys the order that the map on each level may share has; -1 when the map has an order of its own.
+    shared: [c_int; DEPTH_MAX + 1],
     depth: usize,
     form: Form,
     list_metatable: c_int,
+    /// The top of the stack below the orders.
+    orders: c_int,
 }
 
 const _: () = assert!(!std::mem::needs_drop::<Builder>(), "errors of Lua unwind past it");
@@ -162,6 +186,65 @@ impl Builder {
         // not written again before the string has been made.
         unsafe { ffi::lua_pushlstring_(self.state, bytes.cast(), bytes.len()) };
         Ok(())
+    }
+
+    /// Where the order of the map read last on this level is; that of the map being read is in the place above.
+    fn last_order(&self) -> c_int {
+        self.orders + 1 + 2 * self.depth as c_int
+    }
+
+    /// Gives the map of this level an order of its own, with the first keys of the one it shared so far.
+    fn begin_order(&mut self, count: c_int) {
+        self.shared[self.depth] = -1;
+        let (last, current) = (self.last_order(), self.last_order() + 1);
+        // SAFETY: both places are below the top; there is room for the order and a key, which are taken off again.
+        unsafe {
+            ffi::lua_createtable(self.state, count.max(4), 0);
+            for place in 1..=count {
+                ffi::lua_rawgeti_(self.state, last, place);
+                ffi::lua_rawseti_(self.state, -2, place);
+            }
+            ffi::lua_replace(self.state, current);
+        }
+    }
+
+    /// Puts the key that is below the value on top into the order of its map.
+    fn note_key(&mut self) {
+        let count = self.counts[self.depth];
+        if count < self.shared[self.depth] {
+            // SAFETY: the place holds the shared order; there is room for one of its keys, which is taken off again. The key
+            // is below the value.
+            let is_same = unsafe {
+                ffi::lua_rawgeti_(self.state, self.last_order(), count + 1);
+                let is_same = ffi::lua_rawequal(self.state, -1, -3) != 0;
+                ffi::lua_settop(self.state, -2);
+                is_same
+            };
+            if is_same {
+                self.counts[self.depth] += 1;
+                return;
+            }
+        }
+        // SAFETY: value, key and map are on top, in this order, with room for one more, which is taken off again.
+        let is_new = unsafe {
+            ffi::lua_pushvalue(self.state, -2);
+            ffi::lua_rawget(self.state, -4);
+            let is_new = ffi::lua_type(self.state, -1) == ffi::LUA_TNIL;
+            ffi::lua_settop(self.state, -2);
+            is_new
+        };
+        if !is_new {
+            return;
+        }
+        if self.shared[self.depth] >= 0 {
+            self.begin_order(count);
+        }
+        self.counts[self.depth] += 1;
+        // SAFETY: the place holds the map's own order; the key is below the value.
+        unsafe {
+            ffi::lua_pushvalue(self.state, -2);
+            ffi::lua_rawseti_(self.state, self.last_order() + 1, count + 1);
+        }
     }
 
     /// Pushes a number that Java writes otherwise than Lua: a whole double, or a whole number that no double holds. The
@@ -186,7 +269,7 @@ impl Builder {
         // been made.
         unsafe {
             ffi::lua_createtable(self.state, 0, 2);
-            ffi::lua_pushboolean(self.state, DIGITS);
+            ffi::lua_pushlstring_(self.state, DIGITS.as_ptr().cast(), DIGITS.len());
             ffi::lua_pushlstring_(self.state, text.cast(), text.len());
             ffi::lua_rawset(self.state, -3);
             ffi::lua_pushlstring_(self.state, c"value".as_ptr(), "value".len());
@@ -258,15 +341,23 @@ impl Sink for Builder {
     }
 
     fn begin_map(&mut self) {
-        self.begin(4);
-        if self.form == Form::Velocity {
-            // SAFETY: the map is on top, and there is room for the order of its keys, which stays, and two more.
-            unsafe {
-                ffi::lua_createtable(self.state, 4, 0);
-                ffi::lua_pushboolean(self.state, KEYS);
-                ffi::lua_pushvalue(self.state, -2);
-                ffi::lua_rawset(self.state, -4);
+        if self.form != Form::Velocity {
+            self.begin(4);
+            return;
+        }
+        // One more for the order of the keys.
+        self.begin(7);
+        let last = self.last_order();
+        // SAFETY: the place is below the top and holds nil or a table.
+        self.shared[self.depth] = unsafe {
+            if ffi::lua_type(self.state, last) == ffi::LUA_TTABLE {
+                ffi::lua_objlen_(self.state, last) as c_int
+            } else {
+                -1
             }
+        };
+        if self.shared[self.depth] < 0 {
+            self.begin_order(0);
         }
     }
 
@@ -275,32 +366,31 @@ impl Sink for Builder {
     }
 
     fn member(&mut self) {
-        if self.form != Form::Velocity {
-            // SAFETY: value and key are on top of the table of this level, and are taken off. A string is a valid key.
-            unsafe { ffi::lua_rawset(self.state, -3) };
-            return;
+        if self.form == Form::Velocity {
+            self.note_key();
         }
-        let count = &mut self.counts[self.depth];
-        // SAFETY: value, key, the order of the keys and the map are on top, in this order, with room for two more. What is
-        // pushed is taken off again, and then value and key are.
-        unsafe {
-            ffi::lua_pushvalue(self.state, -2);
-            ffi::lua_rawget(self.state, -5);
-            let is_new = ffi::lua_type(self.state, -1) == ffi::LUA_TNIL;
-            ffi::lua_settop(self.state, -2);
-            if is_new {
-                *count += 1;
-                ffi::lua_pushvalue(self.state, -2);
-                ffi::lua_rawseti_(self.state, -4, *count);
-            }
-            ffi::lua_rawset(self.state, -4);
-        }
+        // SAFETY: value and key are on top of the table of this level, and are taken off. A string is a valid key.
+        unsafe { ffi::lua_rawset(self.state, -3) };
     }
 
     fn end_map(&mut self) {
         if self.form == Form::Velocity {
-            // SAFETY: the order of the keys is on top.
-            unsafe { ffi::lua_settop(self.state, -2) };
+            let count = self.counts[self.depth];
+            if self.shared[self.depth] >= 0 && self.shared[self.depth] != count {
+                self.begin_order(count);
+            }
+            let (last, current) = (self.last_order(), self.last_order() + 1);
+            // SAFETY: both places are below the top; there is room for key and order, which are taken off again.
+            unsafe {
+                if self.shared[self.depth] < 0 {
+                    ffi::lua_setreadonly(self.state, current, 1);
+                    ffi::lua_pushvalue(self.state, current);
+                    ffi::lua_replace(self.state, last);
+                }
+                ffi::lua_pushlstring_(self.state, KEYS.as_ptr().cast(), KEYS.len());
+                ffi::lua_pushvalue(self.state, last);
+                ffi::lua_rawset(self.state, -3);
+            }
         }
         self.end();
     }
