@@ -1,5 +1,6 @@
 //! Mapping expressions: `method.request.header.X`, `context.requestId`, `'text'`, and HTTP APIs' `$request.header.X`.
 
+use http::HeaderName;
 use indexmap::IndexMap;
 
 use crate::plan::{Action, Mapping, Place, ValueSource};
@@ -100,7 +101,7 @@ pub(super) fn request_mapping(
     ];
     for (prefix, place, action) in places {
         if let Some(name) = destination.strip_prefix(prefix).filter(|name| !name.is_empty()) {
-            return Ok(Mapping { action, place, name: name.into(), source: source(text, variables)? });
+            return Ok(mapping(action, place, name, source(text, variables)?));
         }
     }
     Err(format!(
@@ -163,7 +164,12 @@ fn changed(
         return Err(format!("header `{name}` is reserved; it cannot be mapped"));
     }
     let source = if action == Action::Remove { ValueSource::Text("".into()) } else { joined(text, variables)? };
-    Ok(Mapping { action, place, name: name.into(), source })
+    Ok(mapping(action, place, name, source))
+}
+
+fn mapping(action: Action, place: Place, name: &str, source: ValueSource) -> Mapping {
+    let field = (place == Place::Header).then(|| HeaderName::from_bytes(name.as_bytes()).ok()).flatten();
+    Mapping { action, place, name: name.into(), field, source }
 }
 
 /// An HTTP API's value: one reference, or a text with `${...}` in it.

@@ -297,6 +297,8 @@ struct Changes {
     /// Values for holes in the URI, percent-encoded. The last of a name counts.
     path: Vec<(Box<str>, String)>,
     whole_path: Option<String>,
+    /// Whether something else than parameters of the request's own path, which is in normal form, goes into the path.
+    has_foreign_path: bool,
     query: Vec<(Action, Box<str>, String)>,
     headers: Vec<(Action, HeaderName, HeaderValue)>,
 }
@@ -314,10 +316,16 @@ impl Changes {
         }
     }
 
-    fn header(&mut self, site: &SitePlan, action: Action, name: &str, value: &str) -> Result<(), Rejection> {
+    fn header(
+        &mut self,
+        site: &SitePlan,
+        action: Action,
+        (field, name): (Option<HeaderName>, &str),
+        value: &str,
+    ) -> Result<(), Rejection> {
         let refused =
             || Rejection::new(Kind::BadRequestParameters, format!("the value for header `{name}` cannot be sent"));
-        let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let field = field.ok_or_else(refused)?;
         if field == CONTENT_LENGTH || crate::pipeline::is_connection_field(&field) {
             // AWS's REST APIs take such a mapping and send nothing; those that they refuse were found when it was compiled.
             return if site.is_aws_rest() { Ok(()) } else { Err(refused_mapping(name)) };
@@ -340,13 +348,15 @@ fn collect(site: &SitePlan, plan: &HttpPlan, exchange: &Exchange) -> Result<Chan
     if let Some(overrides) = &exchange.overrides {
         for (name, value) in &overrides.request_path {
             changes.path.push((name.clone(), utf8_percent_encode(value, ENCODED).to_string()));
+            changes.has_foreign_path = true;
         }
         for (name, value) in &overrides.request_query {
             changes.query.retain(|(_, known, _)| known != name);
             changes.query.push((Action::Overwrite, name.clone(), value.to_string()));
         }
         for (name, value) in &overrides.request_headers {
-            changes.header(site, Action::Overwrite, name, value)?;
+            let field = HeaderName::from_bytes(name.as_bytes()).ok();
+            changes.header(site, Action::Overwrite, (field, name), value)?;
         }
     }
     Ok(changes)
@@ -373,11 +383,12 @@ fn evaluate(site: &SitePlan, mapping: &Mapping, exchange: &Exchange, changes: &m
         Place::Path => {
             // A path parameter is encoded as it came; anything else is not.
             let is_encoded = matches!(mapping.source, ValueSource::Path(_));
+            changes.has_foreign_path |= !is_encoded;
             let value = if is_encoded { value.into_owned() } else { utf8_percent_encode(&value, ENCODED).to_string() };
             changes.path.push((name.clone(), value));
         }
         Place::WholePath => changes.whole_path = Some(utf8_percent_encode(&value, PATH).to_string()),
-        Place::Header => changes.header(site, mapping.action, name, &value)?,
+        Place::Header => changes.header(site, mapping.action, (mapping.field.clone(), name), &value)?,
         Place::Query | Place::Status => {}
     }
     Ok(())
@@ -407,7 +418,7 @@ fn target(
     }
     push_query(&mut text, received_query, &changes.query);
     let refused = |reason: String| Rejection::new(Kind::BadRequestParameters, reason);
-    if changes.path.is_empty() && changes.whole_path.is_none() {
+    if !changes.has_foreign_path && changes.whole_path.is_none() && fills_segments(plan) {
         return Target::from_normal(text).map_err(|error| refused(error.to_string()).into());
     }
     // A value that is filled into a path must not lead out of it.
@@ -416,6 +427,22 @@ fn target(
         return Err(refused(format!("a mapped value would change the upstream's path: {text}")).into());
     }
     Ok(target)
+}
+
+/// Whether every hole of a URI is a segment of its own: then a segment of a normal path can be nothing else in it.
+fn fills_segments(plan: &HttpPlan) -> bool {
+    let UriPlan::Template(parts) = &plan.uri else { return true };
+    parts.iter().enumerate().all(|(index, part)| {
+        let UriPart::Parameter(_) = part else { return true };
+        let before = index.checked_sub(1).and_then(|before| parts.get(before));
+        let starts = matches!(before, Some(UriPart::Text(text)) if text.ends_with('/'));
+        let ends = match parts.get(index + 1) {
+            None => true,
+            Some(UriPart::Text(text)) => text.starts_with(['/', '?']),
+            Some(UriPart::Parameter(_)) => false,
+        };
+        starts && ends
+    })
 }
 
 fn push_path(text: &mut String, path: &str) {

@@ -3,6 +3,7 @@
 //! Source of the expressions: API Gateway, "Parameter mapping reference" (REST) and "Authorizer identity sources" (HTTP APIs).
 
 use bytes::Bytes;
+use http::HeaderName;
 use moongate_lua::ScriptId;
 
 /// One change to a request for an integration, or to its answer.
@@ -14,6 +15,8 @@ pub struct Mapping {
     pub place: Place,
     /// Its name, as declared; empty where the place has none.
     pub name: Box<str>,
+    /// The name as a header field's, for [`Place::Header`]; `None` where it cannot be one.
+    pub field: Option<HeaderName>,
     /// Where the value comes from; nothing is set when that is absent.
     pub source: ValueSource,
 }
