@@ -15,8 +15,8 @@ from harness.places import REPOSITORY, SOURCE
 
 BASELINE = SOURCE / "baseline.json"
 BUILT = REPOSITORY / "target" / "gate" / "debug"
-# A path may take this much more than the baseline says.
-TOLERANCE_PERCENT = 3.0
+# A path may take this much more than the baseline says. Runs differ by up to 1.6 % (hash seeds, what the heap looks like), checkouts by more.
+TOLERANCE_PERCENT = 5.0
 
 
 def measure() -> dict[str, int]:
