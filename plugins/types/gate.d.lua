@@ -308,7 +308,7 @@ declare class Gate
     cache: GateCache
     --- The value of a secret. Plugins name it as their settings do (`env:NAME`, `file:PATH` in a setting that the schema marks `"format": "secret"`); other scripts by its name in the API's `secrets`. The value comes from the gateway, never from the configuration.
     secret: (reference: string) -> string
-    --- Adds to a counter that the gateway's metrics show as `gateway_script_meter_total`, labelled with the API, the plugin and this name.
+    --- Adds to a counter that the gateway keeps by API, plugin and this name for as long as it runs.
     meter: (name: string, amount: number?) -> ()
     --- Calls several functions at once: while one waits, the others go on. Gives a table with the first result of each under its key, when all have ended.
     parallel: (functions: { [any]: any }) -> { [any]: any }

@@ -25,8 +25,7 @@ pub(crate) static NOUN: Noun = Noun {
             .fails("raises for what was not given to this script: other plugins' and APIs' secrets cannot be asked for")
             .example("gate.secret('env:SIGNING_KEY') --> 'example-secret'"),
         function("meter", PhaseSet::ALL, meter)
-            .about("Adds to a counter that the gateway's metrics show as `gateway_script_meter_total`, labelled with the API, the \
-                    plugin and this name.")
+            .about("Adds to a counter that the gateway keeps by API, plugin and this name for as long as it runs.")
             .takes(&[
                 text("name", "`[a-z0-9_]`, at most 64 bytes, of a closed set: never a part of a request"),
                 number("amount", "what to add, not negative; default 1").optional(),
