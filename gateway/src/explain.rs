@@ -19,14 +19,14 @@ const CODES: &[(&str, &str)] = &[
 ];
 
 /// A file cannot be read.
-pub(crate) const UNREADABLE: &str = "E030";
+pub(crate) const UNREADABLE: &str = "E060";
 /// The folder holds too much.
-pub(crate) const TOO_LARGE: &str = "E031";
+pub(crate) const TOO_LARGE: &str = "E061";
 
 /// A function cannot be started.
-pub(crate) const FUNCTION_CODE: &str = "E032";
+pub(crate) const FUNCTION_CODE: &str = "E062";
 /// A secret of a function's environment cannot be had.
-pub(crate) const FUNCTION_SECRET: &str = "E033";
+pub(crate) const FUNCTION_SECRET: &str = "E063";
 
 /// The paragraph about a code.
 pub(crate) fn code(code: &str) -> Option<&'static str> {

@@ -144,5 +144,5 @@ fn a_route_to_no_function_is_refused() {
     let gateway = Gateway::builder().file("apis/api.yaml", HTTP).start_unready();
     let event = gateway.wait_for_event("a refusal", |event| event["event"] == "reload_failed");
     let text = event.to_string();
-    assert!(text.contains("E114") && text.contains("there is no function `f`"), "{text}");
+    assert!(text.contains("E122") && text.contains("there is no function `f`"), "{text}");
 }

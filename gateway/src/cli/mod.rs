@@ -56,7 +56,7 @@ enum Command {
     Function(function::Arguments),
     /// List the built-in policies, or print the manual of one.
     Policies(policies::Arguments),
-    /// Write, check and test Lua plugins.
+    /// List Lua plugins, pin them, and read their manuals.
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Say what an error or warning code means.

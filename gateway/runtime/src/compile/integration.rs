@@ -70,7 +70,7 @@ pub(super) fn function_shorthand(cx: &mut ApiContext<'_>, name: &str, pointer: &
             [] => format!("`moongate function new {name}` makes one"),
             known => format!("declared: {}", known.join(", ")),
         };
-        cx.error_help("E114", pointer, format!("there is no function `{name}`"), help);
+        cx.error_help("E122", pointer, format!("there is no function `{name}`"), help);
         return None;
     };
     let format = if cx.api.protocol == Protocol::Http { PayloadFormat::V2 } else { PayloadFormat::V1 };

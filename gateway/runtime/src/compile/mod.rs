@@ -94,7 +94,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("L001", "A Lua script does not compile."),
     ("L002", "A Lua script failed while it was loaded: its top level must only define what the gateway calls later."),
     (
-        "E114",
+        "E122",
         "A route names a function that the project does not declare: `functions/NAME/function.yaml` with `function: NAME`.",
     ),
     (
